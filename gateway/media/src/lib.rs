@@ -1,1 +1,5 @@
 //! Being built.
+
+pub mod classify;
+pub mod rtp;
+pub mod srtp;
