@@ -1,5 +1,6 @@
 //! Being built.
 
 pub mod classify;
+pub mod protection;
 pub mod rtp;
 pub mod srtp;

@@ -11,6 +11,7 @@ use std::fmt;
 
 use aes::cipher::{Block, BlockCipherEncrypt, KeyInit};
 use aes::{Aes128, Aes256};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::suite::Suite;
@@ -87,6 +88,12 @@ impl MasterKey {
         let (key, salt) =
             (&self.key[..self.suite.key_bytes()], &self.salt[..self.suite.salt_bytes()]);
         Zeroizing::new([key, salt].concat())
+    }
+
+    /// Whether both are the same key for the same suite; takes equally long wherever they differ.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let is_equal = self.key.ct_eq(&*other.key) & self.salt.ct_eq(&*other.salt);
+        self.suite == other.suite && bool::from(is_equal)
     }
 
     /// The session keys for RTP (RFC 3711 §4.3.1).

@@ -1,0 +1,3 @@
+//! How datagrams are secured: the ways to come to keys.
+
+pub mod sdes;
