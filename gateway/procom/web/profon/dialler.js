@@ -1,0 +1,120 @@
+/**
+ * The address field and the number pad. The pad types into the field, or sends digits into the call in front.
+ * @module profon/dialler
+ */
+
+import { byId, say, show } from "./dom.js";
+
+/** How long 0 is pressed to become +, ms. */
+const LONG_PRESS_MS = 500;
+
+/** Turns presses into `dial` and `digit`. */
+export class Dialler {
+  #on;
+  #address = byId("address");
+  #longPress = null;
+  #wasLong = false;
+  /** Who gets digits, or null while the pad types addresses. */
+  #listener = null;
+  #sent = "";
+
+  /**
+   * @param {object} on
+   * @param {(address: string) => void} on.dial
+   * @param {(digit: string) => void} on.digit into the call in front
+   * @param {(digit: string) => void} on.key a key was pressed, to be heard
+   */
+  constructor(on) {
+    this.#on = on;
+    const keypad = byId("keypad");
+    keypad.addEventListener("click", (event) => {
+      const key = event.target.closest("button[data-digit]");
+      if (key) this.#handleKey(key.dataset.digit);
+    });
+    keypad.addEventListener("keydown", (event) => this.#handleTyped(event));
+    this.#watchLongPress(keypad.querySelector("[data-digit='0']"));
+    this.#address.addEventListener("input", () => this.#drawErase());
+    byId("erase").addEventListener("click", () => this.#erase());
+    byId("dial-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    byId("call-echo").addEventListener("click", () => on.dial("procom:echo"));
+  }
+
+  /**
+   * Chooses where the pad's digits go.
+   * @param {{id: string, name: string}|null} call
+   */
+  listen(call) {
+    if (this.#listener?.id !== call?.id) this.#sent = "";
+    this.#listener = call;
+    const title = call ? `Digits for ${call.name}${this.#sent && `: ${this.#sent}`}` : "Number pad";
+    say("keypad-title", title);
+    byId("dialler").dataset.pad = call ? "call" : "address";
+  }
+
+  /** Empties the field after a call was placed. */
+  clear() {
+    this.#address.value = "";
+    this.#drawErase();
+  }
+
+  focus() {
+    this.#address.focus({ preventScroll: true });
+  }
+
+  #submit() {
+    const address = this.#address.value.trim();
+    if (address) this.#on.dial(address);
+    else this.focus();
+  }
+
+  #handleKey(digit) {
+    if (this.#wasLong) {
+      this.#wasLong = false;
+      return;
+    }
+    this.#on.key(digit);
+    if (!this.#listener) return this.#type(digit);
+    this.#on.digit(digit);
+    this.#sent = (this.#sent + digit).slice(-12);
+    this.listen(this.#listener);
+  }
+
+  /** With the focus on the pad, the keyboard's digits work too. */
+  #handleTyped(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    if (/^[0-9*#]$/.test(event.key)) this.#handleKey(event.key);
+    else if (event.key === "+" && !this.#listener) this.#type("+");
+    else if (event.key === "Backspace" && !this.#listener) this.#erase();
+  }
+
+  #type(text) {
+    this.#address.value += text;
+    this.#drawErase();
+  }
+
+  #erase() {
+    this.#address.value = this.#address.value.slice(0, -1);
+    this.#drawErase();
+    if (!this.#address.value) this.focus();
+  }
+
+  #drawErase() {
+    show("erase", this.#address.value !== "");
+  }
+
+  #watchLongPress(zero) {
+    const stop = () => clearTimeout(this.#longPress);
+    zero.addEventListener("pointerdown", () => {
+      this.#wasLong = false;
+      this.#longPress = setTimeout(() => {
+        if (this.#listener) return;
+        this.#wasLong = true;
+        this.#type("+");
+      }, LONG_PRESS_MS);
+    });
+    for (const type of ["pointerup", "pointerleave", "pointercancel"]) zero.addEventListener(type, stop);
+  }
+}
