@@ -1,0 +1,302 @@
+//! Dialogs: what two ends remember of each other after an INVITE (RFC 3261 §12).
+//!
+//! A request or response that makes a dialog enters, a [`Dialog`] leaves; it checks what comes in
+//! and builds what goes out. [`Snapshot`] is what must survive a crash so that a BYE can be sent.
+
+mod answer;
+mod snapshot;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+pub use answer::Repeat;
+pub use snapshot::Snapshot;
+
+use super::flow::{Flow, Target, Transport};
+use super::wire::{Method, NameAddr, Request, Response, Uri};
+
+/// Routes kept of one dialog; a longer list is no honest path.
+const MAX_ROUTES: usize = 16;
+
+/// What a dialog is found by: Call-ID, our tag, their tag (RFC 3261 §12).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DialogId {
+    /// The Call-ID.
+    pub call_id: String,
+    /// Our tag.
+    pub local_tag: String,
+    /// Their tag; empty for a peer older than tags.
+    pub remote_tag: String,
+}
+
+impl DialogId {
+    /// The dialog a request from the peer claims to be in; `None` outside dialogs.
+    pub fn of_request(request: &Request) -> Option<Self> {
+        let fields = request.fields();
+        Some(Self {
+            call_id: fields.call_id()?,
+            local_tag: fields.to()?.tag()?.to_owned(),
+            remote_tag: fields.from()?.tag().unwrap_or_default().to_owned(),
+        })
+    }
+
+    /// The dialog a response to a request of ours makes or is in; `None` without a tag.
+    pub fn of_response(response: &Response) -> Option<Self> {
+        let fields = response.fields();
+        Some(Self {
+            call_id: fields.call_id()?,
+            local_tag: fields.from()?.tag()?.to_owned(),
+            remote_tag: fields.to()?.tag()?.to_owned(),
+        })
+    }
+}
+
+impl fmt::Debug for DialogId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Dialog({})", self.local_tag)
+    }
+}
+
+/// Why a request claims a dialog in vain, as the status that says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stray {
+    /// It came from elsewhere than the peer: 481, as if there were no such dialog.
+    Elsewhere,
+    /// Its CSeq is not above the last one: 500 (RFC 3261 §12.2.2).
+    OutOfOrder,
+}
+
+impl Stray {
+    /// The status to answer with.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Elsewhere => 481,
+            Self::OutOfOrder => 500,
+        }
+    }
+}
+
+/// One end of a dialog.
+#[derive(Debug, Clone)]
+pub struct Dialog {
+    id: DialogId,
+    local: NameAddr,
+    remote: NameAddr,
+    remote_target: Uri,
+    routes: Vec<NameAddr>,
+    local_seq: u32,
+    remote_seq: Option<u32>,
+    target: Target,
+    source: SocketAddr,
+    /// Whether the peer may be elsewhere than where its messages come from.
+    is_proxied: bool,
+}
+
+impl Dialog {
+    /// The dialog made by answering `request` under `local_tag` (RFC 3261 §12.1.1); `None` when
+    /// its Contact or From is missing.
+    pub fn answering(request: &Request, local_tag: &str, flow: Flow) -> Option<Self> {
+        let fields = request.fields();
+        let remote = fields.from()?;
+        let local = fields.to()?.with_param("tag", local_tag);
+        let mut routes = fields.record_routes()?;
+        routes.truncate(MAX_ROUTES);
+        let (number, _) = fields.cseq()?;
+        let id = DialogId {
+            call_id: fields.call_id()?,
+            local_tag: local_tag.to_owned(),
+            remote_tag: remote.tag().unwrap_or_default().to_owned(),
+        };
+        Some(Self {
+            id,
+            local,
+            remote,
+            remote_target: fields.contact()?.uri,
+            routes,
+            local_seq: 0,
+            remote_seq: Some(number),
+            target: flow.into(),
+            source: flow.remote,
+            is_proxied: fields.via_count()? > 1,
+        })
+    }
+
+    /// The dialog made by a response above 100 to `request` of ours, which went to `target`
+    /// (RFC 3261 §12.1.2); `None` when its To tag is missing, or Contact in a 2xx.
+    pub fn calling(
+        request: &Request,
+        response: &Response,
+        target: &Target,
+        flow: Flow,
+    ) -> Option<Self> {
+        let id = DialogId::of_response(response)?;
+        let mut routes = response.fields().record_routes()?;
+        routes.reverse();
+        routes.truncate(MAX_ROUTES);
+        let contact = response.fields().contact().map(|contact| contact.uri);
+        let remote_target = match contact {
+            Some(uri) => uri,
+            None if response.is_success() => return None,
+            None => request.uri(),
+        };
+        let (number, _) = request.fields().cseq()?;
+        let target = Target {
+            transport: flow.transport,
+            remote: flow.remote,
+            link: Some(flow.link),
+            server_name: target.server_name.clone(),
+        };
+        Some(Self {
+            id,
+            local: request.fields().from()?,
+            remote: response.fields().to()?,
+            remote_target,
+            routes,
+            local_seq: number,
+            remote_seq: None,
+            target,
+            source: flow.remote,
+            is_proxied: true,
+        })
+    }
+
+    /// What it is found by.
+    pub fn id(&self) -> &DialogId {
+        &self.id
+    }
+
+    /// Our end's address.
+    pub fn local(&self) -> &NameAddr {
+        &self.local
+    }
+
+    /// The far end's address.
+    pub fn remote(&self) -> &NameAddr {
+        &self.remote
+    }
+
+    /// Where requests of this dialog go. A connection is kept to while it lives. By UDP the next
+    /// hop's literal address counts (RFC 3261 §12.2.1.1), unless it is one that only the peer's own
+    /// network knows: a peer behind a NAT is answered where it was seen.
+    pub fn target(&self) -> Target {
+        let mut target = self.target.clone();
+        if target.transport == Transport::Udp
+            && let Some(hop) = self.hop_address()
+        {
+            let is_same_host = hop.ip() == self.source.ip();
+            let is_near = self.is_proxied && is_private(self.source.ip());
+            if is_same_host || is_near || !is_private(hop.ip()) {
+                target.remote = hop;
+            }
+        }
+        target
+    }
+
+    fn hop_address(&self) -> Option<SocketAddr> {
+        let hop = self.routes.first().map_or(&self.remote_target, |route| &route.uri);
+        let port = hop.port().unwrap_or_else(|| self.target.transport.default_port());
+        Some(SocketAddr::new(hop.ip()?, port))
+    }
+
+    /// Lets a request of the peer in, or not: it must come the way the dialog goes, and in order.
+    ///
+    /// # Errors
+    /// [`Stray`], with the dialog unchanged.
+    pub fn admit(&mut self, request: &Request, flow: Flow) -> Result<(), Stray> {
+        if !self.is_peer(flow) {
+            return Err(Stray::Elsewhere);
+        }
+        let number = request.fields().cseq().map_or(0, |(number, _)| number);
+        if self.remote_seq.is_some_and(|last| number <= last) {
+            return Err(Stray::OutOfOrder);
+        }
+        self.remote_seq = Some(number);
+        Ok(())
+    }
+
+    /// Whether a message came the way this dialog goes: the same datagram address or the one the
+    /// peer told us to send to; the same connection, or a new one from the same host.
+    pub fn is_peer(&self, flow: Flow) -> bool {
+        if flow.transport != self.target.transport {
+            return false;
+        }
+        match flow.transport {
+            Transport::Udp => flow.remote == self.source || Some(flow.remote) == self.hop_address(),
+            Transport::Tcp | Transport::Tls => flow.remote.ip() == self.source.ip(),
+        }
+    }
+
+    /// Takes the new Contact and connection of a request that may move the peer
+    /// (RFC 3261 §12.2.2).
+    pub fn refresh(&mut self, contact: Option<NameAddr>, flow: Flow) {
+        if let Some(contact) = contact {
+            self.remote_target = contact.uri;
+        }
+        if flow.transport == self.target.transport {
+            self.target.link = Some(flow.link);
+            self.target.remote = flow.remote;
+            self.source = flow.remote;
+        }
+    }
+
+    /// Starts a request inside the dialog (RFC 3261 §12.2.1.1), with the next CSeq.
+    pub fn request(&mut self, method: &Method) -> Request {
+        self.local_seq += 1;
+        self.build(method, self.local_seq)
+    }
+
+    /// Makes the ACK of a 2xx to the INVITE of that CSeq (RFC 3261 §13.2.2.4).
+    pub fn ack(&self, invite_seq: u32) -> Request {
+        self.build(&Method::Ack, invite_seq)
+    }
+
+    fn build(&self, method: &Method, number: u32) -> Request {
+        let strict = self.routes.first().filter(|route| !route.uri.is_loose());
+        let uri = strict.map_or(&self.remote_target, |route| &route.uri);
+        let mut request = Request::new(method, uri.clone());
+        for route in self.routes.iter().skip(usize::from(strict.is_some())) {
+            request.push("Route", &route.to_text());
+        }
+        if strict.is_some() {
+            request.push("Route", &format!("<{}>", self.remote_target.to_text()));
+        }
+        request.push("Max-Forwards", "70");
+        request.push("From", &self.local.to_text());
+        request.push("To", &self.remote.to_text());
+        request.push("Call-ID", &self.id.call_id);
+        request.push("CSeq", &format!("{number} {method}"));
+        request
+    }
+
+    /// The CSeq of our latest request.
+    pub fn local_seq(&self) -> u32 {
+        self.local_seq
+    }
+
+    /// What must survive a crash.
+    pub fn snapshot(&self) -> Snapshot {
+        let target = self.target();
+        Snapshot {
+            call_id: self.id.call_id.clone(),
+            local: self.local.to_text(),
+            remote: self.remote.to_text(),
+            remote_target: self.remote_target.to_text(),
+            routes: self.routes.iter().map(NameAddr::to_text).collect(),
+            local_seq: self.local_seq,
+            remote_seq: self.remote_seq,
+            transport: target.transport,
+            address: target.remote,
+            server_name: target.server_name,
+        }
+    }
+}
+
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+//! Challenging and judging (RFC 7616 §3.3 and §3.5).
+//!
+//! A nonce carries its own time and a MAC, so a flood of challenges costs no memory; only nonces
+//! that were answered rightly are remembered, to refuse the same nonce count twice.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use ring::hmac;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::{Algorithm, Params, Proof, quote};
+use crate::stack::tokens::{Tokens, hex};
+use crate::stack::wire::{Request, Uri};
+
+/// How long a nonce is good.
+const NONCE_LIFE: Duration = Duration::from_secs(600);
+/// Rightly answered nonces remembered; older ones are answered `stale=true`.
+const MAX_SPENT: usize = 65_536;
+
+/// What proves a password: the hashes of user, realm and password. Zeroised on drop.
+#[derive(Clone)]
+pub struct Secret {
+    md5: Zeroizing<String>,
+    sha256: Zeroizing<String>,
+}
+
+impl Secret {
+    /// Makes the hashes.
+    pub fn new(user: &str, realm: &str, password: &str) -> Self {
+        Self {
+            md5: Algorithm::Md5.hash(&[user, realm, password]),
+            sha256: Algorithm::Sha256.hash(&[user, realm, password]),
+        }
+    }
+
+    fn of(&self, algorithm: Algorithm) -> &str {
+        match algorithm {
+            Algorithm::Md5 | Algorithm::Md5Sess => &self.md5,
+            Algorithm::Sha256 | Algorithm::Sha256Sess => &self.sha256,
+        }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// What credentials prove.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The request is this user's.
+    Proven(String),
+    /// The password is right and the nonce is not, or no longer: challenge with `stale=true`.
+    Stale,
+    /// There are credentials for our realm and they are wrong.
+    Refused,
+    /// There are none.
+    Absent,
+}
+
+/// Guards one realm.
+pub struct Guard {
+    realm: String,
+    key: hmac::Key,
+    started: Instant,
+    serial: u64,
+    /// Of every nonce answered rightly, by serial: the highest count and the 64 below it.
+    spent: BTreeMap<u64, Spent>,
+    /// Nonces up to this serial that are not in `spent` may have been answered and forgotten.
+    floor: u64,
+    decoy: Secret,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Spent {
+    highest: u32,
+    window: u64,
+}
+
+impl Guard {
+    /// Guards `realm` with a key of its own.
+    pub fn new(realm: &str, tokens: &mut Tokens, now: Instant) -> Self {
+        let key = Zeroizing::new(format!("{}{}", tokens.token(), tokens.token()));
+        Self {
+            realm: realm.to_owned(),
+            key: hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()),
+            started: now,
+            serial: 0,
+            spent: BTreeMap::new(),
+            floor: 0,
+            decoy: Secret::new("", realm, &tokens.token()),
+        }
+    }
+
+    /// The realm.
+    pub fn realm(&self) -> &str {
+        &self.realm
+    }
+
+    /// The values of two challenge headers, SHA-256 before MD5 (RFC 8760 §2.3).
+    pub fn challenges(&mut self, is_stale: bool, now: Instant) -> [String; 2] {
+        [Algorithm::Sha256, Algorithm::Md5].map(|algorithm| {
+            let nonce = self.nonce(now);
+            let stale = if is_stale { ", stale=true" } else { "" };
+            format!(
+                "Digest realm={}, nonce=\"{nonce}\", algorithm={}, qop=\"auth\"{stale}",
+                quote(&self.realm),
+                algorithm.name(),
+            )
+        })
+    }
+
+    /// Judges the credentials in `header` (`Authorization` or `Proxy-Authorization`). `find` tells
+    /// a user's secret; for an unknown user the same work is done with a secret nobody has.
+    pub fn judge<'a>(
+        &mut self,
+        request: &Request,
+        header: &str,
+        find: impl FnOnce(&str) -> Option<&'a Secret>,
+        now: Instant,
+    ) -> Verdict {
+        let offered = request.fields().texts(header);
+        let params = offered
+            .iter()
+            .filter_map(|value| Params::parse(value))
+            .find(|params| params.get("realm") == Some(&self.realm));
+        let Some(params) = params else { return Verdict::Absent };
+        self.judge_params(&params, request, find, now).unwrap_or(Verdict::Refused)
+    }
+
+    fn judge_params<'a>(
+        &mut self,
+        params: &Params,
+        request: &Request,
+        find: impl FnOnce(&str) -> Option<&'a Secret>,
+        now: Instant,
+    ) -> Option<Verdict> {
+        let user = params.get("username")?;
+        let algorithm = Algorithm::parse(params.get("algorithm"))?;
+        let uri = params.get("uri")?;
+        let count = params.get("nc");
+        let counted = match params.get("qop") {
+            Some("auth") => Some((count?, params.get("cnonce")?)),
+            Some(_) => return None,
+            None => None,
+        };
+        let nonce = params.get("nonce")?;
+        let method = request.method();
+        let proof = Proof { algorithm, nonce, counted, method: method.as_str(), uri };
+        let known = find(user);
+        let secret = known.unwrap_or(&self.decoy);
+        let right = proof.response(secret.of(algorithm));
+        let given = params.get("response")?.to_ascii_lowercase();
+        let is_right = bool::from(right.as_bytes().ct_eq(given.as_bytes()));
+        if !is_right || known.is_none() || !is_same_resource(uri, request) {
+            return None;
+        }
+        let count = match counted {
+            Some((count, _)) => u32::from_str_radix(count, 16).ok()?,
+            None => 1,
+        };
+        Some(if self.spend(nonce, count, now) {
+            Verdict::Proven(user.to_owned())
+        } else {
+            Verdict::Stale
+        })
+    }
+
+    fn nonce(&mut self, now: Instant) -> String {
+        self.serial += 1;
+        let age = now.saturating_duration_since(self.started).as_millis();
+        let age = u64::try_from(age).unwrap_or(u64::MAX);
+        let mut body = [0; 16];
+        body[..8].copy_from_slice(&age.to_be_bytes());
+        body[8..].copy_from_slice(&self.serial.to_be_bytes());
+        let mac = hmac::sign(&self.key, &body);
+        hex(&[&body[..], &mac.as_ref()[..16]].concat())
+    }
+
+    /// Uses up one count of a nonce; `false` when the nonce is not ours, too old, or used so
+    /// before.
+    fn spend(&mut self, nonce: &str, count: u32, now: Instant) -> bool {
+        let Some(serial) = self.serial_of(nonce, now) else { return false };
+        if !self.spent.contains_key(&serial) && serial <= self.floor {
+            return false;
+        }
+        if !self.spent.entry(serial).or_default().take(count) {
+            return false;
+        }
+        while self.spent.len() > MAX_SPENT {
+            if let Some((oldest, _)) = self.spent.pop_first() {
+                self.floor = self.floor.max(oldest);
+            }
+        }
+        true
+    }
+
+    fn serial_of(&self, nonce: &str, now: Instant) -> Option<u64> {
+        let bytes = unhex(nonce)?;
+        let (body, mac) = bytes.split_at(16);
+        let right = hmac::sign(&self.key, body);
+        if !bool::from(right.as_ref()[..16].ct_eq(mac)) {
+            return None;
+        }
+        let (age, serial) = body.split_at(8);
+        let made = Duration::from_millis(u64::from_be_bytes(age.try_into().ok()?));
+        let age = now.saturating_duration_since(self.started).checked_sub(made)?;
+        (age <= NONCE_LIFE).then_some(u64::from_be_bytes(serial.try_into().ok()?))
+    }
+}
+
+impl Spent {
+    /// Takes a count once; counts more than 64 below the highest are refused unseen.
+    fn take(&mut self, count: u32) -> bool {
+        if count > self.highest {
+            let shift = count - self.highest;
+            self.window = self.window.checked_shl(shift).unwrap_or(0) | 1;
+            self.highest = count;
+            return true;
+        }
+        let below = self.highest - count;
+        if count == 0 || below >= 64 || self.window & (1 << below) != 0 {
+            return false;
+        }
+        self.window |= 1 << below;
+        true
+    }
+}
+
+/// Whether the credentials are for what was asked (RFC 7616 §3.4.6). Clients differ in port and
+/// parameters, so user and host count.
+fn is_same_resource(uri: &str, request: &Request) -> bool {
+    let Some(signed) = Uri::parse(uri) else { return false };
+    let asked = request.uri();
+    signed.user() == asked.user() && signed.host() == asked.host()
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let digits = text.as_bytes();
+    if digits.len() != 64 {
+        return None;
+    }
+    let mut out = [0; 32];
+    for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
+        let pair = std::str::from_utf8(pair).ok()?;
+        *byte = u8::from_str_radix(pair, 16).ok()?;
+    }
+    Some(out)
+}

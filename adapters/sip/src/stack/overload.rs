@@ -1,0 +1,138 @@
+//! Token buckets by source address: how much one stranger may ask of us.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Instant;
+
+/// Sources remembered at once. When all are taken the fullest buckets are forgotten first: they
+/// belong to those who ask least.
+const MAX_SOURCES: usize = 8_192;
+
+/// One bucket for every source address; IPv6 sources share one by /64, which is what one
+/// subscriber has.
+#[derive(Debug)]
+pub struct Buckets {
+    per_second: f64,
+    burst: f64,
+    bucket_of_source: BTreeMap<IpAddr, Bucket>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    tokens: f64,
+    filled_at: Instant,
+}
+
+impl Buckets {
+    /// Makes buckets of `burst` tokens, refilled by `per_second`.
+    pub fn new(per_second: u32, burst: u32) -> Self {
+        Self {
+            per_second: f64::from(per_second),
+            burst: f64::from(burst.max(1)),
+            bucket_of_source: BTreeMap::new(),
+        }
+    }
+
+    /// Takes one token of a source; `false` when there is none.
+    pub fn take(&mut self, source: IpAddr, now: Instant) -> bool {
+        let source = block(source);
+        if !self.bucket_of_source.contains_key(&source) {
+            self.make_room(now);
+        }
+        let full = Bucket { tokens: self.burst, filled_at: now };
+        let (per_second, burst) = (self.per_second, self.burst);
+        let bucket = self.bucket_of_source.entry(source).or_insert(full);
+        bucket.refill(now, per_second, burst);
+        if bucket.tokens < 1.0 {
+            return false;
+        }
+        bucket.tokens -= 1.0;
+        true
+    }
+
+    /// Whether a source has a token left, without taking it.
+    pub fn has(&self, source: IpAddr, now: Instant) -> bool {
+        self.bucket_of_source.get(&block(source)).is_none_or(|bucket| {
+            let mut bucket = *bucket;
+            bucket.refill(now, self.per_second, self.burst);
+            bucket.tokens >= 1.0
+        })
+    }
+
+    fn make_room(&mut self, now: Instant) {
+        if self.bucket_of_source.len() < MAX_SOURCES {
+            return;
+        }
+        let (per_second, burst) = (self.per_second, self.burst);
+        let mut fill: Vec<(IpAddr, f64)> = Vec::with_capacity(MAX_SOURCES);
+        for (source, bucket) in &mut self.bucket_of_source {
+            bucket.refill(now, per_second, burst);
+            fill.push((*source, bucket.tokens));
+        }
+        fill.sort_by(|a, b| b.1.total_cmp(&a.1));
+        for (source, _) in fill.iter().take(MAX_SOURCES / 2) {
+            self.bucket_of_source.remove(source);
+        }
+    }
+}
+
+impl Bucket {
+    fn refill(&mut self, now: Instant, per_second: f64, burst: f64) {
+        let seconds = now.saturating_duration_since(self.filled_at).as_secs_f64();
+        self.tokens = (self.tokens + seconds * per_second).min(burst);
+        self.filled_at = now.max(self.filled_at);
+    }
+}
+
+fn block(source: IpAddr) -> IpAddr {
+    match source {
+        IpAddr::V4(_) => source,
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => IpAddr::V4(v4),
+            None => {
+                let [a, b, c, d, ..] = v6.segments();
+                IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+            }
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::testing::start;
+
+    #[test]
+    fn a_source_gets_its_burst_and_then_its_rate() {
+        let now = start();
+        let mut buckets = Buckets::new(2, 3);
+        let source = IpAddr::from([192, 0, 2, 1]);
+        assert_eq!((0..5).filter(|_| buckets.take(source, now)).count(), 3);
+        let later = now + Duration::from_secs(1);
+        assert_eq!((0..5).filter(|_| buckets.take(source, later)).count(), 2);
+        assert!(buckets.take(IpAddr::from([192, 0, 2, 2]), now));
+    }
+
+    #[test]
+    fn a_subscriber_with_many_ipv6_addresses_has_one_bucket() {
+        let now = start();
+        let mut buckets = Buckets::new(1, 1);
+        assert!(buckets.take("2001:db8::1".parse().unwrap(), now));
+        assert!(!buckets.take("2001:db8::2".parse().unwrap(), now));
+    }
+
+    #[test]
+    fn a_flood_of_sources_takes_bounded_memory_and_frees_no_offender() {
+        let now = start();
+        let mut buckets = Buckets::new(1, 10);
+        let offender = IpAddr::from([203, 0, 113, 9]);
+        while buckets.take(offender, now) {}
+        for n in 0..40_000_u32 {
+            buckets.take(IpAddr::from(n.to_be_bytes()), now);
+        }
+        assert!(buckets.bucket_of_source.len() <= MAX_SOURCES);
+        assert!(!buckets.take(offender, now));
+    }
+}
