@@ -11,12 +11,13 @@
 //! ```
 
 pub mod address;
-// pub mod call;
+pub mod call;
 pub mod cause;
 pub mod description;
 pub mod ids;
 pub mod leg;
 pub mod media;
+pub mod quality;
 pub mod route;
 pub mod sdp;
 pub mod security;
