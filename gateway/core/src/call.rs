@@ -235,8 +235,12 @@ impl Call {
     fn handle_leg(&mut self, leg: LegId, event: LegEvent, now: Instant) {
         // A leg that is no longer ours may still have had something on its way: stale, expected.
         let Some(party) = self.party(leg) else { return };
-        let is_end = matches!(event, LegEvent::Ended(..));
-        if !party.is_known_to_adapter() && !(is_end && party.is_live()) {
+        let is_wanted = if matches!(event, LegEvent::Ended(..)) {
+            party.is_live()
+        } else {
+            party.is_known_to_adapter()
+        };
+        if !is_wanted {
             return;
         }
         match event {
