@@ -2,5 +2,6 @@
 
 pub mod classify;
 pub mod protection;
+pub mod rewriter;
 pub mod rtp;
 pub mod srtp;
