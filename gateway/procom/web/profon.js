@@ -262,7 +262,8 @@ class Profon {
     drawTransferWith(others.map(({ call }) => call));
     show("return-to-call", isLive);
     if (isLive) say("return-text", `Return to ${nameOf(front)}`);
-    if (hadFocus && document.activeElement?.closest("[hidden]")) byId("call-peer").focus();
+    // What had the focus may be gone now; the reader stays at the call instead of falling to the top of the page.
+    if (hadFocus && !isIn(byId("stage"), document.activeElement)) byId("call-peer").focus({ preventScroll: true });
     this.#drawPad(front);
     this.#drawSheet(live, isLive);
     this.#drawTitle(live);
@@ -336,6 +337,11 @@ function drawTransferWith(others) {
     return button;
   });
   byId("transfer-with").replaceChildren(...buttons);
+}
+
+/** Browsers differ in whether an element that was just hidden still counts as having the focus. */
+function isIn(region, element) {
+  return region.contains(element) && !element.closest("[hidden]");
 }
 
 /** @returns {string} the token, bare or as `token=...` */

@@ -4,6 +4,7 @@
  */
 
 import { byId, say, show } from "./dom.js";
+import { ECHO } from "./words.js";
 
 /** How long 0 is pressed to become +, ms. */
 const LONG_PRESS_MS = 500;
@@ -39,7 +40,7 @@ export class Dialler {
       event.preventDefault();
       this.#submit();
     });
-    byId("call-echo").addEventListener("click", () => on.dial("procom:echo"));
+    byId("call-echo").addEventListener("click", () => on.dial(ECHO));
   }
 
   /**

@@ -5,7 +5,7 @@
 
 import { byId, make, say, setIcon, show } from "./dom.js";
 import { showQuality, showSecurity } from "./strip.js";
-import { initialOf, nameOf, shortAddress, wordsOfDuration, wordsOfEnd, wordsOfState, wordsOfTrouble } from "./words.js";
+import { ECHO, initialOf, nameOf, shortAddress, wordsOfDuration, wordsOfEnd, wordsOfState, wordsOfTrouble } from "./words.js";
 
 const IS_TALKING = new Set(["in-call", "held"]);
 
@@ -19,7 +19,7 @@ export function drawStage(record, others) {
   drawWho(record, state);
   drawControls(call, state);
   const isTalking = IS_TALKING.has(state);
-  showSecurity(call && state !== "ended" ? call.security : null);
+  showSecurity(call?.security ?? null, isTalking || (state === "ringing" && call?.security !== null));
   showQuality(isTalking ? (record?.quality ?? {}) : null);
   drawTrouble(isTalking ? record : null);
   show("digits-row", Boolean(record?.digits));
@@ -43,7 +43,7 @@ export function drawTimer(call) {
 function drawWho(record, state) {
   const call = record?.call ?? null;
   const name = call ? nameOf(call) : "No call";
-  const address = call ? shortAddress(call.peer) : "";
+  const address = call && call.peer !== ECHO ? shortAddress(call.peer) : "";
   byId("stage").dataset.state = state;
   byId("face").dataset.state = state;
   say("face-letter", initialOf(call ? name : ""));

@@ -6,29 +6,33 @@
  */
 
 import { byId, make, say, setIcon, show } from "./dom.js";
-import { wordsOfHolders, wordsOfMos, wordsOfNetwork, wordsOfProtection, wordsOfSecurity } from "./words.js";
+import { wordsOfHolders, wordsOfLeg, wordsOfMos, wordsOfNetwork, wordsOfProtection, wordsOfSecurity } from "./words.js";
 
-/** @param {import("../sdk/security.js").Security|null} security */
-export function showSecurity(security) {
-  show("strip", security !== null);
+/**
+ * @param {import("../sdk/security.js").Security|null} security null while it is not known
+ * @param {boolean} isShown
+ */
+export function showSecurity(security, isShown) {
+  show("strip", isShown);
   const strip = byId("strip");
-  strip.dataset.level = security?.level ?? "none";
+  const level = security?.level ?? "none";
+  strip.dataset.level = level;
   strip.toggleAttribute("data-doubtful", security?.isDoubtful ?? false);
-  if (!security) return byId("strip-legs").replaceChildren();
   const { title, words, hasLock, icon } = wordsOfSecurity(security);
   say("strip-title", title);
   say("strip-words", words);
   setIcon("strip-use", icon);
   byId("strip-icon").dataset.icon = hasLock ? "lock" : icon;
-  byId("strip-legs").replaceChildren(...security.legs.map(showLeg));
-  say("strip-keys", wordsOfHolders(security.keys));
+  byId("strip-legs").replaceChildren(...(security?.legs ?? []).map((leg, index) => showLeg(leg, index, level)));
+  show("strip-legs", Boolean(security));
+  say("strip-keys", wordsOfHolders(security?.keys ?? []));
   showCodes(security);
 }
 
-function showLeg(leg) {
+function showLeg(leg, index, level) {
   const { network, protection, suite } = leg;
   const item = make("li", { "data-network": network, "data-protection": protection },
-    make("span", { class: "leg-network" }, wordsOfNetwork(network)),
+    make("span", { class: "leg-network" }, wordsOfLeg(leg, index, level)),
     make("span", { class: "leg-protection" }, wordsOfProtection(protection)));
   if (suite) {
     item.dataset.suite = suite;
@@ -37,7 +41,10 @@ function showLeg(leg) {
   return item;
 }
 
-function showCodes({ level, fingerprints, legs, verified }) {
+function showCodes(security) {
+  show("strip-codes", security !== null);
+  if (!security) return;
+  const { level, fingerprints, legs, verified } = security;
   const rows = legs.filter((leg) => leg.sas).map((leg) => row(`${wordsOfNetwork(leg.network)}, spoken code`, leg.sas));
   if (fingerprints.local) rows.push(row("Your key", grouped(fingerprints.local)));
   if (fingerprints.remote) rows.push(row(level === "e2ee" ? "Their key" : "The gateway's key", grouped(fingerprints.remote)));

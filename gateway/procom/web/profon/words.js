@@ -3,7 +3,10 @@
  * @module profon/words
  */
 
-const NETWORKS = Object.freeze({ procom: "You to gateway", sip: "SIP", xmpp: "XMPP", gsm: "Mobile network" });
+/** The gateway's own far end, which plays the caller's voice back. */
+export const ECHO = "procom:echo";
+
+const NETWORKS = Object.freeze({ procom: "Procom", sip: "SIP", xmpp: "XMPP", gsm: "Mobile network" });
 
 const PROTECTIONS = Object.freeze({
   "dtls-srtp": "DTLS-SRTP", zrtp: "ZRTP", sdes: "SDES-SRTP", clear: "not encrypted",
@@ -27,6 +30,11 @@ const LEVELS = Object.freeze({
     title: "Not protected", hasLock: false, icon: "open",
     words: "One stretch is not encrypted. Others on the way may listen. Say nothing secret.",
   },
+});
+
+const UNKNOWN = Object.freeze({
+  title: "Protection not known yet", hasLock: false, icon: "open",
+  words: "The gateway has not reported it. Until it does, take the call as open.",
 });
 
 /** Why a call ended, and what to do next. Written from the side of the person in front of the page. */
@@ -75,10 +83,11 @@ export function wordsOfLevel(level) {
 }
 
 /**
- * @param {import("../sdk/security.js").Security} security
+ * @param {import("../sdk/security.js").Security|null} security null while the gateway has not reported it
  * @returns {{title: string, words: string, hasLock: boolean, icon: string}}
  */
 export function wordsOfSecurity(security) {
+  if (!security) return UNKNOWN;
   if (!security.isDoubtful) return wordsOfLevel(security.level);
   return {
     title: "Protection in doubt", hasLock: false, icon: "open",
@@ -89,6 +98,18 @@ export function wordsOfSecurity(security) {
 /** @param {string} network */
 export function wordsOfNetwork(network) {
   return NETWORKS[network] ?? network;
+}
+
+/**
+ * Names one stretch of a call, seen from this side.
+ * @param {{network: string}} leg
+ * @param {number} index from this side on
+ * @param {string} level of the call
+ * @returns {string}
+ */
+export function wordsOfLeg({ network }, index, level) {
+  if (index > 0) return `Gateway to them (${wordsOfNetwork(network)})`;
+  return level === "e2ee" ? "Your side" : "You to gateway";
 }
 
 /** @param {string} protection */
@@ -143,7 +164,8 @@ export function wordsOfSignIn(error) {
 /** @param {string} outcome of a transfer @param {string} to */
 export function wordsOfTransfer(outcome, to) {
   if (outcome === "done") return `Transferred to ${to}.`;
-  return `The transfer to ${to} did not work: ${(ENDS[outcome] ?? ENDS.failed).toLowerCase()} You are still in the call.`;
+  const [why] = (ENDS[outcome] ?? ENDS.failed).split(". ");
+  return `The transfer to ${to} did not work. ${why.replace(/\.?$/, ".")} You are still in the call.`;
 }
 
 /** @param {{leg?: string, direction?: string, why?: string}} trouble */
@@ -178,7 +200,7 @@ export function shortAddress(address) {
 /** @param {{display: string|null, peer: string}} call @returns {string} */
 export function nameOf(call) {
   if (call.display) return call.display;
-  if (call.peer === "procom:echo") return "Echo";
+  if (call.peer === ECHO) return "Echo";
   return shortAddress(call.peer);
 }
 

@@ -40,7 +40,7 @@ export class Recovery {
 
   /** The gateway can be told again. */
   handleReachable() {
-    this.#handleState();
+    if (this.#connection.connectionState === "failed") this.#isWanted = true;
     this.#try();
   }
 
