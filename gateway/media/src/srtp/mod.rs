@@ -20,6 +20,9 @@ mod suite;
 mod tests;
 mod window;
 
+#[cfg(test)]
+pub(crate) use tests::hex;
+
 pub use context::{MAX_STREAMS, Opener, Refused, Sealer};
 pub use keys::MasterKey;
 pub use suite::Suite;

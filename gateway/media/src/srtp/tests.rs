@@ -13,7 +13,7 @@ const CLEAR_RTP: &str = "8040f17b8041f8d35501a0b247616c6c696120657374206f6d6e697
 const CLEAR_RTCP: &str = "81c8000d4d6172734e5450314e545032525450200000042a0000e9304c756e61deadbeefdeadbeef\
                           deadbeefdeadbeefdeadbeef";
 
-pub(super) fn hex(text: &str) -> Vec<u8> {
+pub(crate) fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     digits
         .chunks(2)

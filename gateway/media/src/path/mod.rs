@@ -1,0 +1,48 @@
+//! How datagrams reach the peer: by a signalled address, or by ICE.
+
+pub(crate) mod ice;
+pub(crate) mod r#static;
+mod stun;
+
+use std::net::IpAddr;
+
+/// Whether a peer may name this address as its own: not one that leads back into this host, to a whole group, or
+/// to what only a link of this host can reach (security row 18).
+pub(crate) fn may_be_sent_to(ip: IpAddr, allow_loopback: bool) -> bool {
+    let ip = ip.to_canonical();
+    if ip.is_loopback() {
+        return allow_loopback;
+    }
+    let is_link_local = match ip {
+        IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast() || v4.octets()[0] == 0,
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    !(ip.is_unspecified() || ip.is_multicast() || is_link_local)
+}
+
+/// Whether an address means nothing outside the network it was given in (RFC 1918, RFC 6598, RFC 4193).
+pub(crate) fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => {
+            let is_shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
+            v4.is_private() || v4.is_loopback() || v4.is_link_local() || is_shared
+        }
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_loopback() || v6.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_lead_back_into_the_host_are_refused() {
+        for ip in ["0.0.0.0", "127.0.0.1", "169.254.169.254", "224.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "ff02::1", "::ffff:127.0.0.1"] {
+            assert!(!may_be_sent_to(ip.parse().unwrap(), false), "{ip}");
+        }
+        for ip in ["192.0.2.1", "10.0.0.1", "2001:db8::1", "fd00::1"] {
+            assert!(may_be_sent_to(ip.parse().unwrap(), false), "{ip}");
+        }
+        assert!(may_be_sent_to("127.0.0.1".parse().unwrap(), true));
+    }
+}

@@ -1,0 +1,413 @@
+//! SRTP keys from a DTLS handshake in the media path (RFC 5763, RFC 5764).
+//!
+//! The handshake is `rtc-dtls`'s. Here is what stands around it: which records are let in, whose certificate it is,
+//! when it begins again, and the way from the exporter to an [`Opener`] and a [`Sealer`].
+//!
+//! ```text
+//!  datagram --> records --> plaintext alerts and data, wrong hellos, excess: dropped (security row 3)
+//!                      +--> rtc-dtls --> certificate --> its fingerprint must be the signalled one
+//!                               |
+//!                               +--> exporter --> keys of client and server --> Keys
+//! ```
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use gateway_core::description::{Fingerprint, Setup};
+use ring::digest;
+use rtc_crypto::RTCCryptoProvider;
+use rtc_dtls::config::{ClientAuthType, ConfigBuilder, ExtendedMasterSecretType, HandshakeConfig};
+use rtc_dtls::crypto::Certificate;
+use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
+use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
+use rtc_shared::TransportProtocol;
+use rtc_shared::error::Error;
+use subtle::ConstantTimeEq;
+
+use crate::srtp::{MasterKey, Opener, Sealer, Suite};
+
+/// The label of RFC 5764 §4.2.
+const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
+/// Bytes a peer may send before the handshake is done; a long certificate chain, sent ten times, stays below.
+const MAX_HANDSHAKE_BYTES: usize = 128 * 1024;
+/// How often a handshake that failed without proof of a wrong peer is begun again.
+const MAX_ATTEMPTS: u32 = 8;
+/// The first retransmission (RFC 6347 §4.2.4.1 recommends a second, RFC 9147 §5.8.2 less where that is known to do).
+const FLIGHT_INTERVAL: Duration = Duration::from_millis(400);
+/// The endpoint keys its associations by address; there is one, wherever its datagrams come from.
+const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+
+const RECORD_HEADER_BYTES: usize = 13;
+const CHANGE_CIPHER_SPEC: u8 = 20;
+const HANDSHAKE: u8 = 22;
+const CLIENT_HELLO: u8 = 1;
+
+/// Who we are to every DTLS peer: a certificate made at start, and how it is told in descriptions.
+#[derive(Clone)]
+pub struct Identity {
+    pub(crate) provider: Arc<dyn RTCCryptoProvider>,
+    certificate: Certificate,
+    fingerprint: Fingerprint,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").finish_non_exhaustive()
+    }
+}
+
+/// The system's cryptography gave no certificate.
+#[derive(Debug, thiserror::Error)]
+#[error("no certificate for DTLS could be made: {0}")]
+pub struct NoIdentity(String);
+
+impl Identity {
+    /// Makes a self-signed ECDSA certificate on P-256.
+    ///
+    /// # Errors
+    /// [`NoIdentity`] if the cryptography fails.
+    pub fn generate() -> Result<Self, NoIdentity> {
+        let provider =
+            rtc_crypto::default_provider().map_err(|fault| NoIdentity(fault.to_string()))?;
+        let names = vec!["gateway".to_owned()];
+        let certificate = Certificate::generate_self_signed(names, provider.crypto())
+            .map_err(|fault| NoIdentity(fault.to_string()))?;
+        let der = certificate.certificate.first().ok_or(NoIdentity("empty".to_owned()))?;
+        let bytes = digest::digest(&digest::SHA256, der.as_ref()).as_ref().to_vec();
+        let fingerprint = Fingerprint { hash: "sha-256".to_owned(), bytes };
+        Ok(Self { provider, certificate, fingerprint })
+    }
+
+    /// The fingerprint told to peers.
+    #[must_use]
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+}
+
+/// Who opens the association.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Client,
+    Server,
+}
+
+impl Role {
+    /// Our role, and the word for it in our answer, by the peer's offer. Where we may choose, we open: that spares
+    /// the round trip of a cookie, and no hello of a stranger means anything to us.
+    pub(crate) fn by_offer(setup: Option<Setup>, standing: Option<Self>) -> Option<Self> {
+        match setup {
+            Some(Setup::ActPass) => Some(standing.unwrap_or(Self::Client)),
+            Some(Setup::Passive) => Some(Self::Client),
+            // An offer without the attribute is active (RFC 4145 §4).
+            Some(Setup::Active) | None => Some(Self::Server),
+            Some(Setup::HoldConn) => None,
+        }
+    }
+
+    /// Our role by the peer's answer; one without the attribute is passive (RFC 4145 §4).
+    pub(crate) fn by_answer(setup: Option<Setup>) -> Option<Self> {
+        match setup {
+            Some(Setup::Passive) | None => Some(Self::Client),
+            Some(Setup::Active) => Some(Self::Server),
+            Some(Setup::ActPass | Setup::HoldConn) => None,
+        }
+    }
+
+    /// How an answer of ours tells it.
+    pub(crate) fn setup(self) -> Setup {
+        match self {
+            Self::Client => Setup::Active,
+            Self::Server => Setup::Passive,
+        }
+    }
+}
+
+/// What a finished handshake gives.
+pub(crate) struct Keys {
+    pub(crate) opener: Opener,
+    pub(crate) sealer: Sealer,
+    pub(crate) suite: Suite,
+}
+
+/// What became of a datagram or a deadline.
+pub(crate) enum Step {
+    /// Nothing to tell.
+    Nothing,
+    /// The datagram was not let in.
+    Refused,
+    /// The handshake is done.
+    Secured(Box<Keys>),
+    /// It cannot come to an end: with a sentence for a person.
+    Failed(&'static str),
+}
+
+enum State {
+    /// A client that waits for a way to its peer.
+    Waiting,
+    Handshaking,
+    Done,
+    Failed,
+}
+
+/// One association with one peer.
+pub(crate) struct Association {
+    identity: Identity,
+    role: Role,
+    fingerprints: Vec<Fingerprint>,
+    config: Arc<HandshakeConfig>,
+    endpoint: Endpoint,
+    state: State,
+    attempts: u32,
+    bytes: usize,
+    is_stranger: Arc<AtomicBool>,
+}
+
+impl Association {
+    /// Prepares an association; `None` where none of the fingerprints can be checked.
+    pub(crate) fn new(identity: &Identity, role: Role, fingerprints: &[Fingerprint]) -> Option<Self> {
+        let usable: Vec<_> =
+            fingerprints.iter().filter(|one| algorithm(&one.hash).is_some()).cloned().collect();
+        if usable.is_empty() {
+            return None;
+        }
+        let is_stranger = Arc::new(AtomicBool::new(false));
+        let config = Arc::new(configure(identity, role, &usable, &is_stranger)?);
+        Some(Self {
+            identity: identity.clone(),
+            role,
+            fingerprints: fingerprints.to_vec(),
+            endpoint: endpoint(role, &config),
+            config,
+            state: match role {
+                Role::Client => State::Waiting,
+                Role::Server => State::Handshaking,
+            },
+            attempts: 1,
+            bytes: 0,
+            is_stranger,
+        })
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Whether this is about the same certificate of the peer.
+    pub(crate) fn is_with(&self, fingerprints: &[Fingerprint]) -> bool {
+        self.fingerprints == fingerprints
+    }
+
+    /// Our and the peer's fingerprint, as told in descriptions.
+    pub(crate) fn fingerprints(&self) -> (String, String) {
+        let theirs = self.fingerprints.first().map(ToString::to_string).unwrap_or_default();
+        (self.identity.fingerprint.to_string(), theirs)
+    }
+
+    /// There is a way to the peer: a client begins.
+    pub(crate) fn connect(&mut self, now: Instant) {
+        if matches!(self.state, State::Waiting) {
+            self.state = State::Handshaking;
+            // Only a failing random generator makes this fail; then the deadline of the call ends it.
+            let _ = self.endpoint.connect(now, PEER, self.config.clone(), None);
+        }
+    }
+
+    /// Takes one datagram of a source that was judged to be the peer's.
+    pub(crate) fn handle(&mut self, datagram: &[u8], now: Instant) -> Step {
+        let is_done = match self.state {
+            State::Waiting | State::Failed => return Step::Refused,
+            State::Handshaking => false,
+            State::Done => true,
+        };
+        let records = admitted(datagram, self.role, is_done);
+        self.bytes += if is_done { 0 } else { records.len() };
+        if records.is_empty() || self.bytes > MAX_HANDSHAKE_BYTES {
+            return Step::Refused;
+        }
+        let result = self.endpoint.read(now, PEER, None, records);
+        if is_done {
+            // Neither errors nor a close ends what the signalling holds together.
+            return Step::Nothing;
+        }
+        match result {
+            Ok(events) => {
+                let is_complete =
+                    |event: &EndpointEvent| matches!(event, EndpointEvent::HandshakeComplete);
+                if events.iter().any(is_complete) { self.complete() } else { Step::Nothing }
+            }
+            Err(_) => self.begin_again(now),
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Step {
+        let is_due = self.endpoint.poll_timeout(&PEER).is_some_and(|at| at <= now);
+        if !is_due || !matches!(self.state, State::Handshaking) {
+            return Step::Nothing;
+        }
+        match self.endpoint.handle_timeout(PEER, now) {
+            Ok(()) => Step::Nothing,
+            Err(_) => self.begin_again(now),
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        match self.state {
+            State::Handshaking => self.endpoint.poll_timeout(&PEER),
+            State::Waiting | State::Done | State::Failed => None,
+        }
+    }
+
+    /// Datagrams for the peer.
+    pub(crate) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.endpoint.poll_transmit().map(|transmit| transmit.message.to_vec())
+    }
+
+    fn complete(&mut self) -> Step {
+        match self.export() {
+            Some(keys) => {
+                self.state = State::Done;
+                // Another hello must not open a second association.
+                self.endpoint.set_server_config(None);
+                Step::Secured(Box::new(keys))
+            }
+            None => {
+                self.state = State::Failed;
+                Step::Failed("the peer and we have no SRTP profile in common")
+            }
+        }
+    }
+
+    fn export(&self) -> Option<Keys> {
+        let state = self.endpoint.get_connection_state(PEER)?;
+        let suite = Suite::from_dtls_profile(state.srtp_protection_profile() as u16)?;
+        let material =
+            state.export_keying_material(EXPORTER_LABEL, &[], suite.exporter_bytes()).ok()?;
+        let (client, server) = MasterKey::from_exporter(suite, material.as_ref())?;
+        let (ours, theirs) = match self.role {
+            Role::Client => (client, server),
+            Role::Server => (server, client),
+        };
+        Some(Keys { opener: Opener::new(&theirs), sealer: Sealer::new(&ours), suite })
+    }
+
+    /// A handshake can fail because of lost or forged datagrams; a wrong certificate is final (security row 23).
+    fn begin_again(&mut self, now: Instant) -> Step {
+        if self.is_stranger.load(Ordering::Relaxed) {
+            self.state = State::Failed;
+            return Step::Failed("the peer's certificate is not the one its description names");
+        }
+        if self.attempts == MAX_ATTEMPTS {
+            self.state = State::Failed;
+            return Step::Failed("the DTLS handshake failed");
+        }
+        self.attempts += 1;
+        self.bytes = 0;
+        self.endpoint = endpoint(self.role, &self.config);
+        if self.role == Role::Client {
+            self.state = State::Waiting;
+            self.connect(now);
+        }
+        Step::Nothing
+    }
+}
+
+fn endpoint(role: Role, config: &Arc<HandshakeConfig>) -> Endpoint {
+    let server = match role {
+        Role::Client => None,
+        Role::Server => Some(config.clone()),
+    };
+    Endpoint::new(PEER, TransportProtocol::UDP, server)
+}
+
+fn configure(
+    identity: &Identity,
+    role: Role,
+    fingerprints: &[Fingerprint],
+    is_stranger: &Arc<AtomicBool>,
+) -> Option<HandshakeConfig> {
+    let (expected, is_stranger) = (fingerprints.to_vec(), is_stranger.clone());
+    let verify = move |chain: &[Vec<u8>], _: &[rustls_pki_types::CertificateDer<'static>]| {
+        if chain.first().is_some_and(|certificate| is_expected(certificate, &expected)) {
+            Ok(())
+        } else {
+            is_stranger.store(true, Ordering::Relaxed);
+            Err(Error::ErrNoMatchingCertificateFingerprint)
+        }
+    };
+    ConfigBuilder::default()
+        .with_crypto_provider(identity.provider.clone())
+        .with_certificates(vec![identity.certificate.clone()])
+        .with_srtp_protection_profiles(vec![
+            SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
+            SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
+            SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+        ])
+        .with_client_auth(ClientAuthType::RequireAnyClientCert)
+        // Certificates are self-signed: what is checked is the fingerprint, by the function below.
+        .with_insecure_skip_verify(true)
+        .with_verify_peer_certificate(Some(Arc::new(verify)))
+        .with_extended_master_secret(ExtendedMasterSecretType::Request)
+        .with_flight_interval(FLIGHT_INTERVAL)
+        .build(role == Role::Client, None)
+        .ok()
+}
+
+fn algorithm(hash: &str) -> Option<&'static digest::Algorithm> {
+    match hash {
+        "sha-256" => Some(&digest::SHA256),
+        "sha-384" => Some(&digest::SHA384),
+        "sha-512" => Some(&digest::SHA512),
+        _ => None,
+    }
+}
+
+/// Several fingerprints of one hash function are several certificates, of which one is used; several hash functions
+/// are about the same certificate, so each must fit (RFC 8122 §5).
+fn is_expected(certificate: &[u8], expected: &[Fingerprint]) -> bool {
+    !expected.is_empty()
+        && expected.iter().all(|one| {
+            expected.iter().filter(|other| other.hash == one.hash).any(|other| {
+                algorithm(&other.hash).is_some_and(|algorithm| {
+                    let found = digest::digest(algorithm, certificate);
+                    bool::from(found.as_ref().ct_eq(&other.bytes))
+                })
+            })
+        })
+}
+
+/// The records of a datagram that may reach the handshake.
+///
+/// In the clear only handshake messages and the change of ciphers are taken, and of these no hello that is not for
+/// our role: alerts in the clear are worth nothing, since anybody can send them (security row 3).
+fn admitted(datagram: &[u8], role: Role, is_done: bool) -> BytesMut {
+    let mut records = BytesMut::with_capacity(datagram.len());
+    let mut rest = datagram;
+    while let Some(header) = rest.first_chunk::<RECORD_HEADER_BYTES>() {
+        let length = usize::from(u16::from_be_bytes([header[11], header[12]]));
+        let Some((record, behind)) = rest.split_at_checked(RECORD_HEADER_BYTES + length) else {
+            break;
+        };
+        let is_clear = header[3..5] == [0, 0];
+        let is_taken = match header[0] {
+            CHANGE_CIPHER_SPEC => is_clear && !is_done,
+            HANDSHAKE if is_clear => match record.get(RECORD_HEADER_BYTES) {
+                Some(&CLIENT_HELLO) => role == Role::Server && !is_done,
+                // Hello request, server hello, hello verify request.
+                Some(&(0 | 2 | 3)) => role == Role::Client && !is_done,
+                Some(_) => true,
+                None => false,
+            },
+            _ => !is_clear,
+        };
+        if is_taken {
+            records.extend_from_slice(record);
+        }
+        rest = behind;
+    }
+    records
+}
