@@ -1,1 +1,122 @@
-//! Tests.
+//! Dialogs: what is let in, where requests go, what survives a crash.
+
+use super::*;
+use crate::stack::flow::LinkId;
+use crate::stack::transaction::Timers;
+use crate::stack::wire::Response;
+use crate::testing::{flow, invite, request, start};
+
+fn answering() -> Dialog {
+    let text = invite("z9hG4bK1")
+        .replace("Contact:", "Record-Route: <sip:p1.example;lr>, <sip:192.0.2.9;lr>\nContact:");
+    Dialog::answering(&request(&text), "g1", flow(Transport::Udp)).unwrap()
+}
+
+fn from_peer(method: &str, number: u32) -> Request {
+    request(&format!(
+        "{method} sip:gw@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bK{number}\n\
+         Max-Forwards: 70\nFrom: <sip:alice@gw.example>;tag=a1\nTo: <sip:bob@gw.example>;tag=g1\n\
+         Call-ID: call-1@192.0.2.7\nCSeq: {number} {method}\nContent-Length: 0"
+    ))
+}
+
+#[test]
+fn the_route_set_is_kept_in_order_by_the_answerer() {
+    let mut dialog = answering();
+    let bye = dialog.request(&Method::Bye);
+    assert_eq!(bye.fields().texts("Route"), ["<sip:p1.example;lr>", "<sip:192.0.2.9;lr>"],);
+    assert_eq!(bye.uri().to_text(), "sip:alice@192.0.2.7:5060");
+    assert_eq!(bye.fields().text("CSeq").as_deref(), Some("1 BYE"));
+    assert_eq!(bye.fields().from().unwrap().tag(), Some("g1"));
+    assert_eq!(bye.fields().to().unwrap().tag(), Some("a1"));
+}
+
+#[test]
+fn the_route_set_is_reversed_by_the_caller() {
+    let sent = request(&invite("z9hG4bK1"));
+    let mut ok = Response::to_request(&sent, 200);
+    ok.tag_to("b1");
+    ok.push("Record-Route", "<sip:far.example;lr>");
+    ok.push("Record-Route", "<sip:near.example;lr>");
+    ok.push("Contact", "<sip:bob@198.51.100.4>");
+    let target = flow(Transport::Udp).into();
+    let dialog = Dialog::calling(&sent, &ok, &target, flow(Transport::Udp)).unwrap();
+    let ack = dialog.ack(1);
+    assert_eq!(ack.fields().texts("Route"), ["<sip:near.example;lr>", "<sip:far.example;lr>"],);
+    assert_eq!(ack.fields().text("CSeq").as_deref(), Some("1 ACK"));
+}
+
+#[test]
+fn a_strict_router_gets_its_own_uri_as_request_uri() {
+    let text = invite("z9hG4bK1")
+        .replace("Contact:", "Record-Route: <sip:old.example>, <sip:new.example;lr>\nContact:");
+    let mut dialog = Dialog::answering(&request(&text), "g1", flow(Transport::Udp)).unwrap();
+    let bye = dialog.request(&Method::Bye);
+    assert_eq!(bye.uri().to_text(), "sip:old.example");
+    assert_eq!(bye.fields().texts("Route"), ["<sip:new.example;lr>", "<sip:alice@192.0.2.7:5060>"],);
+}
+
+#[test]
+fn only_the_peer_in_order_is_let_in() {
+    let mut dialog = answering();
+    let peer = flow(Transport::Udp);
+    assert_eq!(dialog.admit(&from_peer("INFO", 2), peer), Ok(()));
+    assert_eq!(dialog.admit(&from_peer("INFO", 2), peer), Err(Stray::OutOfOrder));
+    let other_port = Flow { remote: "192.0.2.7:5999".parse().unwrap(), ..peer };
+    assert_eq!(dialog.admit(&from_peer("BYE", 3), other_port), Err(Stray::Elsewhere));
+    let other_host = Flow { remote: "203.0.113.1:5060".parse().unwrap(), ..peer };
+    assert_eq!(dialog.admit(&from_peer("BYE", 3), other_host), Err(Stray::Elsewhere));
+    let other_wire = Flow { transport: Transport::Tcp, ..peer };
+    assert_eq!(dialog.admit(&from_peer("BYE", 3), other_wire), Err(Stray::Elsewhere));
+    assert_eq!(dialog.admit(&from_peer("BYE", 3), peer), Ok(()));
+}
+
+#[test]
+fn a_peer_may_come_back_by_a_new_connection_of_its_host() {
+    let text = invite("z9hG4bK1").replace("UDP", "TLS");
+    let mut dialog = Dialog::answering(&request(&text), "g1", flow(Transport::Tls)).unwrap();
+    let again = Flow {
+        link: LinkId(9),
+        remote: "192.0.2.7:41000".parse().unwrap(),
+        ..flow(Transport::Tls)
+    };
+    assert_eq!(dialog.admit(&from_peer("INVITE", 2), again), Ok(()));
+    dialog.refresh(None, again);
+    assert_eq!(dialog.target().link, Some(LinkId(9)));
+}
+
+#[test]
+fn a_peer_behind_a_nat_is_answered_where_it_was_seen() {
+    let text = invite("z9hG4bK1").replace("alice@192.0.2.7:5060", "alice@10.0.0.5:5060");
+    let dialog = Dialog::answering(&request(&text), "g1", flow(Transport::Udp)).unwrap();
+    assert_eq!(dialog.target().remote, flow(Transport::Udp).remote);
+    let moved = invite("z9hG4bK1").replace("alice@192.0.2.7:5060", "alice@192.0.2.7:5070");
+    let dialog = Dialog::answering(&request(&moved), "g1", flow(Transport::Udp)).unwrap();
+    assert_eq!(dialog.target().remote.port(), 5070);
+}
+
+#[test]
+fn a_revived_dialog_hangs_up_with_a_higher_number() {
+    let mut dialog = answering();
+    let before = dialog.request(&Method::Info).fields().cseq().unwrap().0;
+    let mut revived = dialog.snapshot().revive().unwrap();
+    let bye = revived.request(&Method::Bye);
+    assert!(bye.fields().cseq().unwrap().0 > before);
+    assert_eq!(bye.uri(), dialog.request(&Method::Bye).uri());
+    assert_eq!(revived.id(), dialog.id());
+    assert_eq!(revived.target().remote, dialog.target().remote);
+}
+
+#[test]
+fn an_unacknowledged_answer_is_repeated_for_32_seconds() {
+    let now = start();
+    let mut repeat = Repeat::new(Timers::default(), now);
+    let mut times = Vec::new();
+    while !repeat.is_given_up(repeat.poll_timeout()) {
+        let at = repeat.poll_timeout();
+        assert!(repeat.handle_timeout(at));
+        times.push((at - now).as_millis());
+    }
+    assert_eq!(times[..5], [500, 1500, 3500, 7500, 11500]);
+    assert_eq!(repeat.poll_timeout(), now + std::time::Duration::from_secs(32));
+}

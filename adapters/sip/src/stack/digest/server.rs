@@ -184,7 +184,7 @@ impl Guard {
 
     /// Uses up one count of a nonce; `false` when the nonce is not ours, too old, or used so
     /// before.
-    fn spend(&mut self, nonce: &str, count: u32, now: Instant) -> bool {
+    pub(super) fn spend(&mut self, nonce: &str, count: u32, now: Instant) -> bool {
         let Some(serial) = self.serial_of(nonce, now) else { return false };
         if !self.spent.contains_key(&serial) && serial <= self.floor {
             return false;

@@ -1,1 +1,198 @@
-//! Tests.
+//! Digest: the examples of the RFCs, both sides against each other, and what an attacker tries.
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::stack::tokens::Tokens;
+use crate::stack::wire::{Request, Response};
+use crate::testing::{request, start};
+
+fn register() -> Request {
+    request(
+        "REGISTER sip:gw.example SIP/2.0\n\
+         Via: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK1\n\
+         Max-Forwards: 70\nFrom: <sip:alice@gw.example>;tag=1\nTo: <sip:alice@gw.example>\n\
+         Call-ID: r1\nCSeq: 1 REGISTER\nContent-Length: 0",
+    )
+}
+
+fn guard(now: Instant) -> Guard {
+    Guard::new("gw.example", &mut Tokens::new([7; 32]), now)
+}
+
+fn challenge(guard: &mut Guard, request: &Request, now: Instant) -> Response {
+    let mut response = Response::to_request(request, 401);
+    for value in guard.challenges(false, now) {
+        response.push("WWW-Authenticate", &value);
+    }
+    response
+}
+
+fn judge(guard: &mut Guard, request: &Request, now: Instant) -> Verdict {
+    let secret = Secret::new("alice", "gw.example", "secret");
+    let find = |user: &str| (user == "alice").then_some(&secret);
+    guard.judge(request, "Authorization", find, now)
+}
+
+/// A REGISTER with right credentials for a fresh challenge.
+fn answered(guard: &mut Guard, password: &str, now: Instant) -> Request {
+    let mut request = register();
+    let response = challenge(guard, &request, now);
+    assert!(Responder::new("alice", password, None).answer(&mut request, &response, "c0ffee"));
+    request
+}
+
+#[test]
+fn the_example_of_rfc_7616_comes_out_for_both_hashes() {
+    let nonce = "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v";
+    let cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ";
+    let parts = ["Mufasa", "http-auth@example.org", "Circle of Life"];
+    for (algorithm, expected) in [
+        (Algorithm::Md5, "8ca523f5e9506fed4657c9700eebdbec"),
+        (Algorithm::Sha256, "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
+    ] {
+        let ha1 = algorithm.hash(&parts);
+        let proof = Proof {
+            algorithm,
+            nonce,
+            counted: Some(("00000001", cnonce)),
+            method: "GET",
+            uri: "/dir/index.html",
+        };
+        assert_eq!(proof.response(&ha1).as_str(), expected);
+    }
+}
+
+#[test]
+fn the_stronger_hash_is_offered_first_and_taken() {
+    let now = start();
+    let mut guard = guard(now);
+    let [first, last] = guard.challenges(false, now);
+    assert!(first.contains("algorithm=SHA-256") && last.contains("algorithm=MD5"));
+    let request = answered(&mut guard, "secret", now);
+    let credentials = request.fields().text("Authorization").unwrap();
+    assert!(credentials.contains("algorithm=SHA-256"));
+    assert_eq!(judge(&mut guard, &request, now), Verdict::Proven("alice".to_owned()));
+}
+
+#[test]
+fn the_same_credentials_twice_are_stale_and_not_refused() {
+    let now = start();
+    let mut guard = guard(now);
+    let request = answered(&mut guard, "secret", now);
+    assert_eq!(judge(&mut guard, &request, now), Verdict::Proven("alice".to_owned()));
+    assert_eq!(judge(&mut guard, &request, now), Verdict::Stale);
+}
+
+#[test]
+fn an_old_nonce_and_one_of_another_life_are_stale() {
+    let now = start();
+    let mut guard = guard(now);
+    let request = answered(&mut guard, "secret", now);
+    assert_eq!(judge(&mut guard, &request, now + Duration::from_secs(601)), Verdict::Stale);
+    let mut other = Guard::new("gw.example", &mut Tokens::new([8; 32]), now);
+    assert_eq!(judge(&mut other, &request, now), Verdict::Stale);
+}
+
+#[test]
+fn a_wrong_password_and_an_unknown_user_are_refused_alike() {
+    let now = start();
+    let mut guard = guard(now);
+    let request = answered(&mut guard, "guess", now);
+    assert_eq!(judge(&mut guard, &request, now), Verdict::Refused);
+    let mut request = register();
+    let response = challenge(&mut guard, &request, now);
+    assert!(Responder::new("nobody", "x", None).answer(&mut request, &response, "c"));
+    assert_eq!(judge(&mut guard, &request, now), Verdict::Refused);
+}
+
+#[test]
+fn credentials_for_another_method_or_resource_are_refused() {
+    let now = start();
+    let mut guard = guard(now);
+    let stolen = answered(&mut guard, "secret", now).fields().text("Authorization").unwrap();
+    let mut bye = request(
+        "BYE sip:gw.example SIP/2.0\nVia: SIP/2.0/UDP h;branch=z9hG4bK2\nMax-Forwards: 70\n\
+         From: <sip:a@b>;tag=1\nTo: <sip:a@b>\nCall-ID: r1\nCSeq: 1 BYE\nContent-Length: 0",
+    );
+    bye.set("Authorization", &stolen);
+    assert_eq!(judge(&mut guard, &bye, now), Verdict::Refused);
+}
+
+#[test]
+fn no_credentials_or_those_for_another_realm_are_none() {
+    let now = start();
+    let mut guard = guard(now);
+    let mut request = register();
+    assert_eq!(judge(&mut guard, &request, now), Verdict::Absent);
+    request.set("Authorization", "Digest username=\"alice\", realm=\"elsewhere\", nonce=\"x\"");
+    assert_eq!(judge(&mut guard, &request, now), Verdict::Absent);
+}
+
+#[test]
+fn a_client_answers_a_nonce_once_a_request_and_its_own_realm_only() {
+    let now = start();
+    let mut guard = guard(now);
+    let mut request = register();
+    let response = challenge(&mut guard, &request, now);
+    let mut responder = Responder::new("alice", "secret", None);
+    assert!(responder.answer(&mut request, &response, "c"));
+    assert!(!responder.answer(&mut request, &response, "c"), "the password is wrong");
+    let mut elsewhere = Guard::new("evil.example", &mut Tokens::new([9; 32]), now);
+    let response = challenge(&mut elsewhere, &request, now);
+    assert!(!responder.answer(&mut request, &response, "c"), "the realm was learned before");
+}
+
+#[test]
+fn session_variants_and_peers_without_qop_are_answered() {
+    for (asked, shown) in [
+        ("algorithm=MD5-sess, qop=\"auth-int,auth\"", "algorithm=MD5-sess, qop=auth, nc=00000001"),
+        ("algorithm=SHA-256-sess, qop=\"auth\"", "algorithm=SHA-256-sess, qop=auth"),
+        ("opaque=\"o\"", "algorithm=MD5, opaque=\"o\""),
+    ] {
+        let mut request = register();
+        let mut response = Response::to_request(&request, 407);
+        response.push("Proxy-Authenticate", &format!("Digest realm=\"r\", nonce=\"n\", {asked}"));
+        assert!(Responder::new("u", "p", Some("r")).answer(&mut request, &response, "c"));
+        let credentials = request.fields().text("Proxy-Authorization").unwrap();
+        assert!(credentials.contains(shown), "{credentials}");
+    }
+}
+
+#[test]
+fn basic_and_auth_int_alone_are_never_answered() {
+    for asked in ["Basic realm=\"r\"", "Digest realm=\"r\", nonce=\"n\", qop=\"auth-int\""] {
+        let mut request = register();
+        let mut response = Response::to_request(&request, 401);
+        response.push("WWW-Authenticate", asked);
+        assert!(!Responder::new("u", "p", None).answer(&mut request, &response, "c"));
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_count_is_good_once_however_counts_come(counts in prop::collection::vec(1u32..80, 1..60)) {
+        let now = start();
+        let mut guard = guard(now);
+        let [value, _] = guard.challenges(false, now);
+        let nonce = value.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let mut taken = std::collections::BTreeSet::new();
+        for count in counts {
+            let was_new = taken.insert(count);
+            let is_good = guard.spend(&nonce, count, now);
+            prop_assert!(was_new || !is_good);
+        }
+    }
+
+    #[test]
+    fn no_header_makes_the_parser_panic(text in "\\PC{0,80}", tail in "[ -~]{0,80}") {
+        let _ = Params::parse(&format!("Digest {text}"));
+        let _ = Params::parse(&format!("Digest a=\"{tail}"));
+        let mut request = register();
+        request.set("Authorization", &format!("Digest realm=\"gw.example\", {tail}"));
+        let now = start();
+        let _ = judge(&mut guard(now), &request, now);
+    }
+}

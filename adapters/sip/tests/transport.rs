@@ -1,0 +1,169 @@
+//! The sockets, on loopback: what arrives, what is refused, and how long patience lasts.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "sockets need real time")]
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use adapter_sip::stack::flow::{Target, Transmit, Transport};
+use adapter_sip::stack::transaction::TransactionId;
+use adapter_sip::stack::transport::{Arrival, Settings, Transports};
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::timeout;
+
+const MESSAGE: &[u8] = b"OPTIONS sip:gw SIP/2.0\r\nVia: SIP/2.0/TCP x;branch=z9hG4bK1\r\n\
+    From: <sip:a@b>;tag=1\r\nTo: <sip:b@b>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+
+fn any() -> SocketAddr {
+    "127.0.0.1:0".parse().unwrap()
+}
+
+fn bound(transports: &Transports, transport: Transport) -> SocketAddr {
+    let all = transports.listening();
+    all.iter().find(|(kind, _)| *kind == transport).map(|(_, address)| *address).unwrap()
+}
+
+async fn next(transports: &mut Transports) -> Arrival {
+    timeout(Duration::from_secs(5), transports.next()).await.expect("an arrival in time")
+}
+
+/// A certificate for `localhost` in files, and the files.
+fn certificate(directory: &str) -> (PathBuf, PathBuf) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let directory = std::env::temp_dir().join(format!("{directory}-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let (certificate, key) = (directory.join("cert.pem"), directory.join("key.pem"));
+    std::fs::File::create(&certificate).unwrap().write_all(made.cert.pem().as_bytes()).unwrap();
+    let pem = made.signing_key.serialize_pem();
+    std::fs::File::create(&key).unwrap().write_all(pem.as_bytes()).unwrap();
+    (certificate, key)
+}
+
+#[tokio::test]
+async fn datagrams_arrive_and_leave_by_the_socket_they_came_to() {
+    let settings = Settings { udp: vec![any()], ..Settings::default() };
+    let mut transports = Transports::bind(settings).unwrap();
+    let peer = UdpSocket::bind(any()).await.unwrap();
+    let ours = bound(&transports, Transport::Udp);
+    peer.send_to(b"\r\n\r\n", ours).await.unwrap();
+    peer.send_to(MESSAGE, ours).await.unwrap();
+    let Arrival::Message(flow, bytes) = next(&mut transports).await else { panic!("no message") };
+    assert_eq!((bytes.as_ref(), flow.remote), (MESSAGE, peer.local_addr().unwrap()));
+    transports.send(Transmit {
+        target: flow.into(),
+        bytes: Bytes::from_static(b"answer"),
+        transaction: None,
+    });
+    let mut buffer = [0; 64];
+    let (length, from) = peer.recv_from(&mut buffer).await.unwrap();
+    assert_eq!((&buffer[..length], from), (&b"answer"[..], ours));
+}
+
+#[tokio::test]
+async fn a_connection_carries_messages_pings_and_answers() {
+    let settings = Settings { tcp: vec![any()], ..Settings::default() };
+    let mut transports = Transports::bind(settings).unwrap();
+    let mut peer = TcpStream::connect(bound(&transports, Transport::Tcp)).await.unwrap();
+    peer.write_all(&[MESSAGE, b"\r\n\r\n"].concat()).await.unwrap();
+    let Arrival::Message(flow, bytes) = next(&mut transports).await else { panic!("no message") };
+    assert_eq!(bytes.as_ref(), MESSAGE);
+    let mut pong = [0; 2];
+    let waiting = tokio::spawn(async move {
+        peer.read_exact(&mut pong).await.unwrap();
+        let mut answer = [0; 6];
+        peer.read_exact(&mut answer).await.unwrap();
+        (pong, answer)
+    });
+    let _ = timeout(Duration::from_millis(200), transports.next()).await;
+    let bytes = Bytes::from_static(b"answer");
+    transports.send(Transmit { target: flow.into(), bytes, transaction: None });
+    assert_eq!(waiting.await.unwrap(), (*b"\r\n", *b"answer"));
+    let Arrival::Closed(link) = next(&mut transports).await else { panic!("not closed") };
+    assert_eq!((link, transports.connections()), (flow.link, 0));
+}
+
+#[tokio::test]
+async fn one_source_holds_no_more_connections_than_allowed() {
+    let settings =
+        Settings { tcp: vec![any()], max_connections_per_source: 2, ..Settings::default() };
+    let mut transports = Transports::bind(settings).unwrap();
+    let ours = bound(&transports, Transport::Tcp);
+    let mut peers = Vec::new();
+    for _ in 0..3 {
+        peers.push(TcpStream::connect(ours).await.unwrap());
+    }
+    let _ = timeout(Duration::from_millis(300), transports.next()).await;
+    assert_eq!(transports.connections(), 2);
+    let mut last = peers.pop().unwrap();
+    assert_eq!(last.read(&mut [0; 1]).await.unwrap_or(0), 0, "the third is closed");
+}
+
+#[tokio::test]
+async fn who_begins_a_message_must_end_it_in_ten_seconds() {
+    let settings = Settings { tcp: vec![any()], ..Settings::default() };
+    let mut transports = Transports::bind(settings).unwrap();
+    let mut peer = TcpStream::connect(bound(&transports, Transport::Tcp)).await.unwrap();
+    let began = Instant::now();
+    peer.write_all(b"OPTIONS sip:slow").await.unwrap();
+    let closed = timeout(Duration::from_secs(15), transports.next()).await.expect("in time");
+    assert!(matches!(closed, Arrival::Closed(_)));
+    assert!(began.elapsed() >= Duration::from_secs(9));
+}
+
+#[tokio::test]
+async fn what_cannot_be_delivered_is_told() {
+    let mut transports = Transports::bind(Settings::default()).unwrap();
+    let free = std::net::TcpListener::bind(any()).unwrap().local_addr().unwrap();
+    transports.send(Transmit {
+        target: Target::new(Transport::Tcp, free),
+        bytes: Bytes::from_static(MESSAGE),
+        transaction: Some(TransactionId(7)),
+    });
+    assert!(matches!(next(&mut transports).await, Arrival::Unsent(TransactionId(7))));
+}
+
+#[tokio::test]
+async fn tls_is_spoken_with_those_whose_certificate_carries_the_name_only() {
+    let (certificate, key) = certificate("sip-tls");
+    let server = Settings {
+        tls: vec![any()],
+        certificate: Some(certificate.clone()),
+        key: Some(key),
+        ..Settings::default()
+    };
+    let mut server = Transports::bind(server).unwrap();
+    let remote = bound(&server, Transport::Tls);
+    let client = Settings { ca_file: Some(certificate), ..Settings::default() };
+    let mut client = Transports::bind(client).unwrap();
+    let to = |name: Option<&str>| Transmit {
+        target: Target {
+            server_name: name.map(str::to_owned),
+            ..Target::new(Transport::Tls, remote)
+        },
+        bytes: Bytes::from_static(MESSAGE),
+        transaction: Some(TransactionId(1)),
+    };
+    client.send(to(Some("localhost")));
+    let arrival = timeout(Duration::from_secs(5), async {
+        tokio::select! {
+            arrival = server.next() => arrival,
+            other = client.next() => panic!("client: {other:?}"),
+        }
+    });
+    assert!(matches!(arrival.await.unwrap(), Arrival::Message(..)));
+    tokio::spawn(async move {
+        loop {
+            server.next().await;
+        }
+    });
+    for name in [Some("other.example"), None] {
+        client.send(to(name));
+        assert!(matches!(next(&mut client).await, Arrival::Unsent(TransactionId(1))), "{name:?}");
+        while client.try_next().is_some() {}
+    }
+}
