@@ -1,0 +1,4 @@
+//! The gateway against real programs. Each test runs in a network namespace of its own; see
+//! `gateway_tests::namespace`.
+
+mod harness;
