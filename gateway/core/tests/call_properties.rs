@@ -206,7 +206,9 @@ impl World {
         }
         if what < 75 {
             let groups = (0..which % 4).map(|group| {
-                (0..detail % 4).map(|kind| route(kind.wrapping_mul(group + 1).wrapping_add(which))).collect()
+                (0..detail % 4)
+                    .map(|kind| route(kind.wrapping_mul(group + 1).wrapping_add(which)))
+                    .collect()
             });
             return self.feed(Input::Routes(Ok(groups.collect())));
         }
