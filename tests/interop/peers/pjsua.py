@@ -41,7 +41,8 @@ class Call(pj.Call):
                 ended.append(self)
 
     def onCallMediaState(self, parameters):
-        for media in self.getInfo().media:
+        info = self.getInfo()  # held by name: pjsua2 frees it, and its media, with the last name
+        for media in info.media:
             tell("media", status=media.status, direction=media.dir)
             heard = (pj.PJSUA_CALL_MEDIA_ACTIVE, pj.PJSUA_CALL_MEDIA_REMOTE_HOLD)
             if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status in heard:
