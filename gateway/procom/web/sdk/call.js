@@ -363,6 +363,8 @@ export class Call extends EventTarget {
   }
 
   #fail(error) {
+    // A call that ends while its media is being prepared breaks the preparation: no failure of its own.
+    if (this.isEnded) return;
     this.#fire("failed", error);
     this.end("failed", error?.message ?? String(error));
   }

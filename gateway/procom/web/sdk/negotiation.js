@@ -146,7 +146,7 @@ export class Negotiation {
   }
 
   async #rollBack() {
-    if (this.#connection.signalingState === "stable") return;
+    if (["stable", "closed"].includes(this.#connection.signalingState)) return;
     const isOurs = this.isOffering;
     const rollback = /** @type {RTCSessionDescriptionInit} */ ({ type: "rollback" });
     await (isOurs ? this.#connection.setLocalDescription(rollback) : this.#connection.setRemoteDescription(rollback));
