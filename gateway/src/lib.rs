@@ -1,1 +1,9 @@
-//! Being built.
+//! The gateway's binary as a library, so that tests can start it: configuration, switchboard,
+//! supervisor, store, and the operator's listener.
+
+pub mod resolver;
+pub mod routes;
+pub mod secrets;
+pub mod store;
+pub mod supervisor;
+pub mod switchboard;

@@ -1,0 +1,417 @@
+//! The one task that owns every call. Nothing in it awaits but its select.
+//!
+//! ```text
+//! adapters --Event--+                      +--Command--> adapters (Outlet: never waits)
+//! media ----Event---+--> Switchboard ------+--MediaCommand--> media plane
+//! timers -----------+    (calls, routes)   +--Write--> store
+//! supervisor -Control+
+//! ```
+//!
+//! A call shares nothing: if its machine panics, only that call is dropped.
+#![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock")]
+
+mod slot;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use gateway_adapter::{Command, Event, LinkState, Metrics, Outlet};
+use gateway_core::call::{Call, Input, Limits, Output, Record};
+use gateway_core::ids::LEGS_PER_CALL;
+use gateway_core::leg::{Incoming, LegCommand, LegEvent};
+use gateway_core::media::{MediaCommand, MediaEvent};
+use gateway_core::{Cause, LegId, TrunkId};
+use prometheus::{Histogram, HistogramOpts};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::routes::Routes;
+use crate::store::{Store, Unfinished};
+use slot::{Slot, next_event};
+
+/// How often a command that did not fit is tried again.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// What the supervisor tells the switchboard.
+#[derive(Debug)]
+pub enum Control {
+    /// An adapter runs: its channels.
+    Attach(&'static str, Outlet, mpsc::Receiver<Event>),
+    /// An adapter has stopped: its legs are gone.
+    Detach(&'static str),
+    /// Refuse new calls; say when the last one is over.
+    Drain(oneshot::Sender<()>),
+    /// End every call now.
+    EndAll,
+}
+
+/// How much may go on at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Calls in all.
+    pub calls: usize,
+    /// Calls one account may have begun.
+    pub calls_per_account: usize,
+    /// The limits of each call.
+    pub limits: Limits,
+}
+
+/// Takes a media command; false if there is no room.
+pub type MediaSink = Box<dyn Fn(MediaCommand) -> bool + Send>;
+
+/// Owns every call.
+pub struct Switchboard {
+    slots: Vec<Slot>,
+    calls: BTreeMap<u64, Call>,
+    due: BTreeSet<(Instant, u64)>,
+    due_of_call: BTreeMap<u64, Instant>,
+    account_of_call: BTreeMap<u64, String>,
+    work: VecDeque<(u64, Input)>,
+    routes: Routes,
+    media: MediaSink,
+    store: Store,
+    unfinished: Vec<Unfinished>,
+    metrics: Metrics,
+    latency: Histogram,
+    capacity: Capacity,
+    drained: Option<oneshot::Sender<()>>,
+    is_draining: bool,
+}
+
+/// The channels the switchboard listens to.
+#[derive(Debug)]
+pub struct Inlets {
+    /// From the supervisor; when it closes the switchboard returns.
+    pub controls: mpsc::Receiver<Control>,
+    /// From the media plane.
+    pub media: mpsc::UnboundedReceiver<MediaEvent>,
+}
+
+impl Switchboard {
+    /// A switchboard without adapters yet.
+    #[must_use]
+    pub fn new(
+        routes: Routes,
+        media: MediaSink,
+        (store, unfinished): (Store, Vec<Unfinished>),
+        metrics: Metrics,
+        capacity: Capacity,
+    ) -> Self {
+        let options = HistogramOpts::new("switchboard_loop_seconds", "How long one input takes.");
+        let latency =
+            Histogram::with_opts(options.buckets(vec![1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0]))
+                .expect("a valid metric");
+        metrics.registry().register(Box::new(latency.clone())).expect("registered once");
+        Self {
+            slots: Vec::new(),
+            calls: BTreeMap::new(),
+            due: BTreeSet::new(),
+            due_of_call: BTreeMap::new(),
+            account_of_call: BTreeMap::new(),
+            work: VecDeque::new(),
+            routes,
+            media,
+            store,
+            unfinished,
+            metrics,
+            latency,
+            capacity,
+            drained: None,
+            is_draining: false,
+        }
+    }
+
+    /// Serves until the supervisor closes its channel.
+    pub async fn run(mut self, mut inlets: Inlets) {
+        loop {
+            let wake = self.next_wake();
+            let sleep = tokio::time::sleep_until(wake.into());
+            tokio::select! {
+                control = inlets.controls.recv() => match control {
+                    Some(control) => self.handle_control(control),
+                    None => return,
+                },
+                (name, event) = next_event(&mut self.slots) => self.handle_event(name, event),
+                Some(event) = inlets.media.recv() => {
+                    let call = event.port().0 / LEGS_PER_CALL;
+                    self.feed(call, Input::Media(event));
+                }
+                () = sleep => self.handle_timeout(),
+            }
+        }
+    }
+
+    fn next_wake(&self) -> Instant {
+        let now = Instant::now();
+        let due = self.due.first().map(|(at, _)| *at);
+        let retry = self.slots.iter().any(|slot| slot.has_pending).then(|| now + RETRY);
+        due.into_iter().chain(retry).min().unwrap_or(now + Duration::from_secs(60))
+    }
+
+    fn handle_timeout(&mut self) {
+        let now = Instant::now();
+        for slot in &mut self.slots {
+            slot.retry();
+        }
+        while let Some((at, id)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
+            self.due.remove(&(at, id));
+            self.due_of_call.remove(&id);
+            self.step(id, |call| call.handle_timeout(now));
+            self.work_off();
+        }
+    }
+
+    fn handle_control(&mut self, control: Control) {
+        match control {
+            Control::Attach(name, outlet, events) => {
+                self.slots.push(Slot::new(name, outlet, events));
+                self.release(name);
+            }
+            Control::Detach(name) => self.detach(name),
+            Control::Drain(drained) => {
+                self.is_draining = true;
+                self.drained = Some(drained);
+                for slot in &self.slots {
+                    slot.tell(Command::Drain);
+                }
+                self.check_drained();
+            }
+            Control::EndAll => {
+                for id in self.calls.keys().copied().collect::<Vec<_>>() {
+                    self.feed(id, Input::End(Cause::Shutdown));
+                }
+            }
+        }
+    }
+
+    /// Has an adapter end what an earlier life of the gateway left up.
+    fn release(&mut self, name: &'static str) {
+        let Some(slot) = self.slots.iter().find(|slot| slot.name == name) else { return };
+        self.unfinished.retain(|left| {
+            left.adapter != name || !slot.tell(Command::Release(left.key, left.entry.clone()))
+        });
+    }
+
+    fn detach(&mut self, name: &str) {
+        let Some(at) = self.slots.iter().position(|slot| slot.name == name) else { return };
+        let slot = self.slots.remove(at);
+        self.routes.forget(name);
+        for trunk in &slot.links {
+            self.metrics.link(trunk, false);
+        }
+        for (leg, (trunk, is_incoming)) in slot.legs {
+            self.metrics.leg_ended(&trunk, is_incoming, Cause::Unreachable);
+            let reason = format!("the {name} adapter stopped");
+            let ended = LegEvent::Ended(Cause::Unreachable, Some(reason));
+            self.feed(leg.0 / LEGS_PER_CALL, Input::Leg(leg, ended));
+        }
+    }
+
+    fn handle_event(&mut self, name: &'static str, event: Event) {
+        let _timer = self.latency.start_timer();
+        match event {
+            Event::Incoming(incoming) => self.handle_incoming(name, *incoming),
+            Event::Leg(leg, event) => self.handle_leg(name, leg, event),
+            Event::Located(account, locations) => self.routes.locate(name, account, locations),
+            Event::Link(trunk, state) => self.handle_link(name, trunk, state),
+            Event::Journal(leg, entry) => self.store.journal(leg, name, entry),
+            Event::Released(key) => self.store.released(key),
+        }
+    }
+
+    fn handle_link(&mut self, name: &str, trunk: TrunkId, state: LinkState) {
+        let profiles = match state {
+            LinkState::Up(profiles) => {
+                tracing::info!(%trunk, "the trunk is up");
+                Some(profiles)
+            }
+            LinkState::Down(why) => {
+                tracing::warn!(%trunk, why, "the trunk is down");
+                None
+            }
+        };
+        self.metrics.link(&trunk, profiles.is_some());
+        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.name == name) {
+            slot.links.insert(trunk.clone());
+        }
+        self.routes.link(trunk, profiles);
+    }
+
+    fn handle_incoming(&mut self, name: &str, incoming: Incoming) {
+        let (leg, trunk) = (incoming.leg, incoming.origin.trunk.clone());
+        let id = leg.0 / LEGS_PER_CALL;
+        self.metrics.leg_began(&trunk);
+        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.name == name) {
+            slot.legs.insert(leg, (trunk.clone(), true));
+        }
+        let account = incoming.origin.account.as_ref().map(ToString::to_string);
+        if let Some((cause, reason)) = self.refusal(account.as_deref()) {
+            let end = LegCommand::End(cause, Some(reason.to_owned()));
+            return self.command(&trunk, leg, end);
+        }
+        tracing::info!(call = id, from = ?incoming.origin.asserted, to = ?incoming.to, "call");
+        self.store.began(id, &incoming.origin.asserted, &incoming.to, epoch_ms());
+        if let Some(account) = account {
+            self.account_of_call.insert(id, account);
+        }
+        self.calls.insert(id, Call::new(incoming, self.capacity.limits, Instant::now()));
+        self.step(id, |_| {});
+        self.work_off();
+    }
+
+    /// Why a new call cannot be taken, if it cannot.
+    fn refusal(&self, account: Option<&str>) -> Option<(Cause, &'static str)> {
+        if self.is_draining {
+            return Some((Cause::Shutdown, "the gateway is stopping; try again in a minute"));
+        }
+        if self.calls.len() >= self.capacity.calls {
+            return Some((Cause::Overload, "the gateway has as many calls as it may"));
+        }
+        let begun = |account| self.account_of_call.values().filter(|by| *by == account).count();
+        if account.is_some_and(|account| begun(account) >= self.capacity.calls_per_account) {
+            return Some((Cause::Overload, "this account has as many calls as it may"));
+        }
+        None
+    }
+
+    fn handle_leg(&mut self, name: &str, leg: LegId, event: LegEvent) {
+        if let LegEvent::Ended(cause, _) = &event {
+            let slot = self.slots.iter_mut().find(|slot| slot.name == name);
+            if let Some((trunk, is_incoming)) = slot.and_then(|slot| slot.legs.remove(&leg)) {
+                self.metrics.leg_ended(&trunk, is_incoming, *cause);
+            }
+        }
+        self.feed(leg.0 / LEGS_PER_CALL, Input::Leg(leg, event));
+    }
+
+    fn feed(&mut self, id: u64, input: Input) {
+        self.work.push_back((id, input));
+        self.work_off();
+    }
+
+    fn work_off(&mut self) {
+        while let Some((id, input)) = self.work.pop_front() {
+            let now = Instant::now();
+            self.step(id, |call| call.handle(input, now));
+        }
+    }
+
+    /// Lets a call take one step and drains what it asks. A stale id finds no call.
+    fn step(&mut self, id: u64, step: impl FnOnce(&mut Call)) {
+        let Some(mut call) = self.calls.remove(&id) else { return };
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            step(&mut call);
+            std::iter::from_fn(|| call.poll_output()).collect::<Vec<_>>()
+        }));
+        let outputs = match outcome {
+            Ok(outputs) => outputs,
+            Err(_) => return self.drop_call(id, &call),
+        };
+        self.schedule(id, call.poll_timeout().map(|(at, _)| at));
+        if !call.is_over() {
+            self.calls.insert(id, call);
+        }
+        for output in outputs {
+            self.perform(id, output);
+        }
+    }
+
+    fn schedule(&mut self, id: u64, at: Option<Instant>) {
+        if let Some(old) = self.due_of_call.remove(&id) {
+            self.due.remove(&(old, id));
+        }
+        if let Some(at) = at {
+            self.due.insert((at, id));
+            self.due_of_call.insert(id, at);
+        }
+    }
+
+    fn perform(&mut self, id: u64, output: Output) {
+        match output {
+            Output::Leg(trunk, leg, command) => self.command(&trunk, leg, command),
+            Output::Media(command) => {
+                let port = command.port();
+                if !(self.media)(command) {
+                    tracing::warn!(call = id, "the media plane has no room");
+                    let reason = "the media plane has no room".to_owned();
+                    let failed = MediaEvent::Failed(port, Cause::Overload, reason);
+                    self.work.push_back((id, Input::Media(failed)));
+                }
+            }
+            Output::Resolve(inquiry) => {
+                let routes = self.routes.find(&inquiry);
+                self.work.push_back((id, Input::Routes(routes)));
+            }
+            Output::Record(record) => self.over(id, *record),
+        }
+    }
+
+    fn command(&mut self, trunk: &TrunkId, leg: LegId, command: LegCommand) {
+        let is_dial = matches!(command, LegCommand::Dial(_));
+        let slot = self.slots.iter_mut().find(|slot| slot.name == trunk.network());
+        match slot {
+            Some(slot) => {
+                if is_dial {
+                    self.metrics.leg_began(trunk);
+                    slot.legs.insert(leg, (trunk.clone(), false));
+                }
+                slot.send(leg, command);
+            }
+            // The adapter is gone, and its legs with it: only a new leg must still hear of it.
+            None if is_dial => {
+                let reason = format!("the {} adapter is not running", trunk.network());
+                let ended = LegEvent::Ended(Cause::Unreachable, Some(reason));
+                self.work.push_back((leg.0 / LEGS_PER_CALL, Input::Leg(leg, ended)));
+            }
+            None => {}
+        }
+    }
+
+    fn over(&mut self, id: u64, record: Record) {
+        let answered = record.answered_after;
+        let talked = answered.map(|after| record.lived.saturating_sub(after));
+        tracing::info!(
+            call = id,
+            cause = %record.cause,
+            reason = record.reason.as_deref().unwrap_or(""),
+            talked_s = talked.map(|talked| talked.as_secs()),
+            "call ended"
+        );
+        self.store.ended(id, epoch_ms(), record);
+        self.account_of_call.remove(&id);
+        self.schedule(id, None);
+        self.check_drained();
+    }
+
+    /// A fault of ours in one call: that call ends, the others do not notice.
+    fn drop_call(&mut self, id: u64, call: &Call) {
+        tracing::error!(call = id, "a fault in the call machine: this call is dropped");
+        self.schedule(id, None);
+        self.account_of_call.remove(&id);
+        for (leg, trunk) in call.live_legs() {
+            let _ = (self.media)(MediaCommand::Close { port: leg.port() });
+            let reason = Some("a fault in the gateway".to_owned());
+            self.command(&trunk, leg, LegCommand::End(Cause::Failed, reason));
+        }
+        self.check_drained();
+    }
+
+    fn check_drained(&mut self) {
+        if self.is_draining
+            && self.calls.is_empty()
+            && let Some(drained) = self.drained.take()
+        {
+            // The supervisor may have stopped waiting.
+            let _ = drained.send(());
+        }
+    }
+}
+
+/// Milliseconds since 1970.
+#[must_use]
+pub fn epoch_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
