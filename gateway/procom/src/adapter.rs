@@ -1,0 +1,295 @@
+#![expect(clippy::disallowed_methods, reason = "a shell: it tells the machines what time it is")]
+//! The one public type: the shell that feeds the [`Hub`] and carries out what it says.
+//!
+//! ```text
+//! sockets --FromSocket--> run --handle_*--> Hub --poll_output--> run --ToSocket--> sockets
+//!                          ^ |                                    |
+//!               Command ---+ +--- passwords, on other threads     +--> Event
+//! ```
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use gateway_adapter::{Adapter, AdapterFailed, Edge, Event, LinkState, Running};
+use gateway_core::media::Profile;
+use gateway_core::{LegId, Scheme};
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use crate::accounts::Accounts;
+use crate::config::ProcomConfig;
+use crate::fresh::Fresh;
+use crate::hub::{Closing, Hub, Now, Output, Setup, Verdict};
+use crate::secret::Secret;
+use crate::server::{self, Context, FromSocket, Pace, Policy, ToSocket};
+use crate::session::{SocketId, TRUNK};
+use crate::tls::{self, Identity};
+use crate::token::Tokens;
+
+/// How many frames of all sockets may wait for the adapter.
+const INBOX_FRAMES: usize = 1024;
+/// How many passwords are looked at at once: each takes a core for a while.
+const VERIFYING: usize = 2;
+/// How many may wait for that.
+const WAITING: usize = 64;
+
+/// The edge Procom clients connect to.
+pub struct ProcomAdapter {
+    listener: TcpListener,
+    address: SocketAddr,
+    identity: Option<Identity>,
+    config: ProcomConfig,
+    accounts: Arc<Accounts>,
+    tokens: Tokens,
+    networks: Vec<String>,
+    pub(crate) pace: Pace,
+}
+
+/// Where the edge listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// SHA-256 of the certificate, in hexadecimal pairs with colons; none without TLS.
+    pub fingerprint: Option<String>,
+}
+
+impl ProcomAdapter {
+    /// Listens, and reads or makes the certificate; nobody is served before it runs. `state` is
+    /// where a certificate made here is kept.
+    ///
+    /// # Errors
+    /// The configuration cannot be, the address is taken, or a file cannot be read or written.
+    pub fn bind(
+        config: ProcomConfig,
+        accounts: Accounts,
+        tokens: Tokens,
+        state: &Path,
+    ) -> Result<(Self, Bound), AdapterFailed> {
+        config.check().map_err(|why| AdapterFailed::new("use the section [procom]", why))?;
+        let identity = if config.plain { None } else { Some(tls::load(&config, state)?) };
+        let what = || format!("bind procom {}", config.listen);
+        let listener =
+            TcpListener::bind(config.listen).map_err(|why| AdapterFailed::new(what(), why))?;
+        listener.set_nonblocking(true).map_err(|why| AdapterFailed::new(what(), why))?;
+        let address = listener.local_addr().map_err(|why| AdapterFailed::new(what(), why))?;
+        let fingerprint = identity.as_ref().map(|identity| identity.fingerprint.clone());
+        let adapter = Self {
+            listener,
+            address,
+            identity,
+            config,
+            accounts: Arc::new(accounts),
+            tokens,
+            networks: vec![TRUNK.to_owned()],
+            pace: Pace::default(),
+        };
+        Ok((adapter, Bound { address, fingerprint }))
+    }
+
+    /// Tells clients which networks the gateway reaches, like `sip`.
+    #[must_use]
+    pub fn with_networks(mut self, networks: Vec<String>) -> Self {
+        self.networks = networks;
+        self
+    }
+}
+
+impl Adapter for ProcomAdapter {
+    fn name(&self) -> &'static str {
+        TRUNK
+    }
+
+    fn schemes(&self) -> &'static [Scheme] {
+        &[Scheme::Procom]
+    }
+
+    fn run(self: Box<Self>, edge: Edge) -> Running {
+        Box::pin(run(*self, edge))
+    }
+}
+
+async fn run(adapter: ProcomAdapter, edge: Edge) -> Result<(), AdapterFailed> {
+    let listener = tokio::net::TcpListener::from_std(adapter.listener)
+        .map_err(|why| AdapterFailed::new("listen for procom", why))?;
+    let (to_hub, mut from_sockets) = mpsc::channel(INBOX_FRAMES);
+    let (stop, stopped) = oneshot::channel();
+    let context = Context {
+        tls: adapter.identity.as_ref().map(|identity| TlsAcceptor::from(identity.server.clone())),
+        policy: Arc::new(Policy {
+            is_tls: adapter.identity.is_some(),
+            is_loopback: adapter.address.ip().to_canonical().is_loopback(),
+            is_strict_transport: adapter.identity.is_some_and(|identity| identity.is_configured),
+            origins: adapter.config.origins.clone(),
+        }),
+        pace: adapter.pace,
+        limits: Arc::new(adapter.config.limits.clone()),
+        to_hub,
+    };
+    let mut server = JoinSet::new();
+    server.spawn(server::serve(listener, context, stopped));
+    let resume = adapter.config.resume();
+    let hub = Hub::new(Setup {
+        limits: adapter.config.limits,
+        resume,
+        ice_servers: adapter.config.ice_servers,
+        networks: adapter.networks,
+        tokens: adapter.tokens,
+    });
+    let mut shell = Shell::new(hub, edge, adapter.accounts);
+    shell.edge.report(Event::Link(TRUNK.into(), LinkState::Up(vec![Profile::webrtc(resume)])));
+    loop {
+        shell.carry_out();
+        let due = shell.hub.poll_timeout();
+        tokio::select! {
+            command = shell.edge.next() => match command {
+                Some(command) => shell.hub.handle_command(command),
+                None => break,
+            },
+            Some(message) = from_sockets.recv() => shell.handle_socket(message),
+            Some(verdict) = shell.verdicts.join_next() => shell.handle_verdict(verdict.ok()),
+            () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
+                shell.hub.handle_timeout(now());
+            }
+            Some(_) = server.join_next() => {
+                return Err(AdapterFailed::new("accept procom clients", "the listener has ended"));
+            }
+        }
+    }
+    shell.hub.handle_shutdown();
+    shell.carry_out();
+    // Sockets may still have something to say; nobody listens, but nobody must wait either.
+    drop(stop);
+    let farewell = async { while server.join_next().await.is_some() {} };
+    let deaf = async { while from_sockets.recv().await.is_some() {} };
+    let _ = timeout(server::FAREWELL, async { tokio::join!(farewell, deaf) }).await;
+    Ok(())
+}
+
+fn now() -> Now {
+    let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Now { at: Instant::now(), unix_s: unix.map_or(0, |since| since.as_secs()) }
+}
+
+/// Random bytes of the system, and leg ids of the edge.
+struct System<'a>(&'a Edge);
+
+impl Fresh for System<'_> {
+    fn bytes(&mut self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        SystemRandom::new().fill(&mut bytes).expect("the system has random numbers");
+        bytes
+    }
+
+    fn leg(&mut self) -> LegId {
+        self.0.next_leg()
+    }
+}
+
+struct Shell {
+    hub: Hub,
+    edge: Edge,
+    accounts: Arc<Accounts>,
+    socket_of_id: BTreeMap<SocketId, mpsc::Sender<ToSocket>>,
+    verifying: Arc<Semaphore>,
+    verdicts: JoinSet<(SocketId, Verdict)>,
+}
+
+impl Shell {
+    fn new(hub: Hub, edge: Edge, accounts: Arc<Accounts>) -> Self {
+        Self {
+            hub,
+            edge,
+            accounts,
+            socket_of_id: BTreeMap::new(),
+            verifying: Arc::new(Semaphore::new(VERIFYING)),
+            verdicts: JoinSet::new(),
+        }
+    }
+
+    fn handle_socket(&mut self, message: FromSocket) {
+        let now = now();
+        match message {
+            FromSocket::Opened(socket, peer, sender) => {
+                self.socket_of_id.insert(socket, sender);
+                self.hub.handle_opened(socket, peer, now);
+            }
+            FromSocket::Text(socket, text) => {
+                self.hub.handle_text(socket, text, now, &mut System(&self.edge));
+            }
+            FromSocket::Garbage(socket, reason) => self.hub.handle_garbage(socket, reason, now),
+            FromSocket::Closed(socket, closing) => {
+                self.socket_of_id.remove(&socket);
+                self.hub.handle_closed(socket, closing, now);
+            }
+        }
+    }
+
+    /// A verification that panicked has no verdict: its socket runs into its deadline.
+    fn handle_verdict(&mut self, verdict: Option<(SocketId, Verdict)>) {
+        if let Some((socket, verdict)) = verdict {
+            self.hub.handle_verdict(socket, verdict, now(), &mut System(&self.edge));
+        }
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(output) = self.hub.poll_output() {
+            match output {
+                Output::Send(socket, text) => self.send(socket, ToSocket::Text(text)),
+                Output::Close(socket, code, reason) => {
+                    self.send(socket, ToSocket::Close(code, reason));
+                    self.socket_of_id.remove(&socket);
+                }
+                Output::Verify(socket, user, password) => self.verify(socket, user, password),
+                Output::Incoming(incoming) => {
+                    let leg = incoming.leg;
+                    if self.edge.try_report(Event::Incoming(incoming)).is_err() {
+                        self.hub.handle_busy(leg);
+                    }
+                }
+                Output::Leg(leg, event) => self.edge.report(Event::Leg(leg, event)),
+                Output::Located(account, locations) => {
+                    self.edge.report(Event::Located(account, locations));
+                }
+                Output::Released(key) => self.edge.report(Event::Released(key)),
+                Output::Fault(kind) => self.edge.recorder().fault(kind),
+            }
+        }
+    }
+
+    /// Never waits: a socket that does not keep up is dropped, and its session waits for another.
+    fn send(&mut self, socket: SocketId, message: ToSocket) {
+        let Some(sender) = self.socket_of_id.get(&socket) else {
+            return;
+        };
+        if sender.try_send(message).is_err() {
+            self.edge.recorder().fault("slow-reader");
+            self.socket_of_id.remove(&socket);
+            self.hub.handle_closed(socket, Closing::Dropped, now());
+        }
+    }
+
+    fn verify(&mut self, socket: SocketId, user: String, password: Secret) {
+        if self.verdicts.len() >= VERIFYING + WAITING {
+            self.verdicts.spawn(std::future::ready((socket, Verdict::Overload)));
+            return;
+        }
+        let (accounts, verifying) = (Arc::clone(&self.accounts), Arc::clone(&self.verifying));
+        self.verdicts.spawn(async move {
+            let _permit = verifying.acquire_owned().await;
+            let verified = spawn_blocking(move || accounts.verify(&user, &password)).await;
+            let verdict = match verified {
+                Ok(Some(verified)) => Verdict::Right(verified),
+                Ok(None) => Verdict::Wrong,
+                Err(_) => Verdict::Overload,
+            };
+            (socket, verdict)
+        });
+    }
+}

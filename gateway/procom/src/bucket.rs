@@ -1,0 +1,86 @@
+//! A token bucket: so many at once, so many over time. Pure; time is an argument.
+
+use std::time::{Duration, Instant};
+
+/// How much a bucket holds and how fast it fills again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rate {
+    /// How many may come at once.
+    pub(crate) burst: u32,
+    /// How long one more takes to be allowed.
+    pub(crate) every: Duration,
+}
+
+/// The state of one bucket: the moment it will be full again says everything (the generic cell rate
+/// algorithm, ITU-T I.371).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bucket {
+    full_at: Instant,
+}
+
+impl Bucket {
+    /// A full bucket.
+    pub(crate) const fn new(now: Instant) -> Self {
+        Self { full_at: now }
+    }
+
+    /// Takes one.
+    ///
+    /// # Errors
+    /// There is none now: the time until there is one.
+    pub(crate) fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
+        let full_at = self.full_at.max(now) + rate.every;
+        let wait = full_at.duration_since(now).saturating_sub(rate.every * rate.burst);
+        if wait > Duration::ZERO {
+            return Err(wait);
+        }
+        self.full_at = full_at;
+        Ok(())
+    }
+
+    /// Puts one back.
+    pub(crate) fn give_back(&mut self, rate: Rate) {
+        self.full_at = self.full_at.checked_sub(rate.every).unwrap_or(self.full_at);
+    }
+
+    /// Whether it is as good as new, and may be forgotten.
+    pub(crate) fn is_full(&self, now: Instant) -> bool {
+        self.full_at <= now
+    }
+
+    /// When it will be full again.
+    pub(crate) const fn full_at(&self) -> Instant {
+        self.full_at
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test needs some moment to start at")]
+mod tests {
+    use super::*;
+
+    const RATE: Rate = Rate { burst: 3, every: Duration::from_secs(1) };
+
+    #[test]
+    fn a_bucket_gives_its_burst_and_then_one_per_interval() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(start);
+        for _ in 0..3 {
+            assert_eq!(bucket.take(RATE, start), Ok(()));
+        }
+        assert_eq!(bucket.take(RATE, start), Err(Duration::from_secs(1)));
+        assert_eq!(bucket.take(RATE, start + Duration::from_secs(1)), Ok(()));
+        assert!(bucket.take(RATE, start + Duration::from_secs(1)).is_err());
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(start);
+        for _ in 0..10 {
+            assert_eq!(bucket.take(RATE, start), Ok(()));
+            bucket.give_back(RATE);
+        }
+        assert!(bucket.is_full(start));
+    }
+}
