@@ -1,7 +1,9 @@
-//! Nanoseconds per packet of sealing and opening, for every suite: `cargo bench -p gateway-media --bench srtp`.
+//! Nanoseconds per packet of sealing and opening, for every suite: `cargo bench -p gateway-media
+//! --bench srtp`.
 //!
-//! 172 bytes are a packet of 20 ms of G.711. The best of many short batches is told, which is what the machine can do
-//! when nobody disturbs it. Prints and asserts nothing about time: figures depend on the machine.
+//! 172 bytes are a packet of 20 ms of G.711. The best of many short batches is told, which is what
+//! the machine can do when nobody disturbs it. Prints and asserts nothing about time: figures
+//! depend on the machine.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stdout,

@@ -1,7 +1,7 @@
 //! What a datagram on a media port is, told by its first bytes (RFC 7983 §7, RFC 5761 §4).
 //!
-//! One UDP port carries connectivity checks, key agreement, media and reports at once. The first byte separates
-//! the protocols, the second separates RTP from RTCP:
+//! One UDP port carries connectivity checks, key agreement, media and reports at once. The first
+//! byte separates the protocols, the second separates RTP from RTCP:
 //!
 //! ```text
 //!              +----------------+
@@ -9,7 +9,7 @@
 //!              |      [16..19] -+--> ZRTP
 //!  datagram -->|      [20..63] -+--> DTLS
 //!              |      [64..79] -+--> TURN channel
-//!              |    [128..191] -+--> second byte, without its top bit, in [64..95] --> RTCP, otherwise RTP
+//!              |    [128..191] -+--> second byte & 0x7f in [64..95] --> RTCP, otherwise RTP
 //!              +----------------+
 //! ```
 
@@ -34,8 +34,8 @@ pub enum Kind {
 
 /// Tells the protocol of one datagram; never looks beyond the second byte.
 ///
-/// A datagram that could not hold its protocol's fixed header is [`Kind::Unknown`], so that later stages start from
-/// at least 20 bytes of STUN, 13 of DTLS, 12 of RTP and 8 of RTCP.
+/// A datagram that could not hold its protocol's fixed header is [`Kind::Unknown`], so that later
+/// stages start from at least 20 bytes of STUN, 13 of DTLS, 12 of RTP and 8 of RTCP.
 pub fn classify(datagram: &[u8]) -> Kind {
     let (Some(&first), bytes) = (datagram.first(), datagram.len()) else { return Kind::Unknown };
     match first {
@@ -48,8 +48,8 @@ pub fn classify(datagram: &[u8]) -> Kind {
     }
 }
 
-/// RTP payload types 64 to 95 must not be used with RTCP on the same port, since they are RTCP packet types 192
-/// to 223 behind a marker bit (RFC 5761 §4).
+/// RTP payload types 64 to 95 must not be used with RTCP on the same port, since they are RTCP
+/// packet types 192 to 223 behind a marker bit (RFC 5761 §4).
 fn classify_rtp(datagram: &[u8]) -> Kind {
     let bytes = datagram.len();
     match datagram.get(1).map(|second| second & 0x7f) {

@@ -1,13 +1,14 @@
 //! Digits as telephone events in the media (RFC 4733), received and sent.
 //!
 //! ```text
-//!  packets of one press:  M, 160   320   480 .. E, 800   E, 800   E, 800      all with the timestamp of its start
+//!  packets of one press:  M, 160   320   480 .. E, 800   E, 800   E, 800    (duration)
 //!       Receiver:     merged into one Digit with its duration, told at the first end packet
 //!       Sender:       made from one Digit, a packet every 20 ms, the end three times
 //! ```
 //!
-//! Both are pure: packets and the time go in, digits or packets come out. Sequence numbers and SSRC of sent packets
-//! are the [`Rewriter`](crate::rewriter::Rewriter)'s, so that digits fit into the sound around them.
+//! Both are pure: packets and the time go in, digits or packets come out. Sequence numbers and SSRC
+//! of sent packets are the [`Rewriter`](crate::rewriter::Rewriter)'s, so that digits fit into the
+//! sound around them.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -19,10 +20,11 @@ const DIGITS: [char; 16] =
 const EVENT_BYTES: usize = 4;
 /// Events of one packet that are looked at (RFC 4733 §2.5.1.5); one press has one.
 const MAX_EVENTS: usize = 4;
-/// A press whose packets stay away for so long has ended: three updates of 50 ms (RFC 4733 §2.5.2.2).
+/// A press whose packets stay away for so long has ended: three updates of 50 ms
+/// (RFC 4733 §2.5.2.2).
 const LOST_AFTER: Duration = Duration::from_millis(150);
-/// Packets of a press that was told may come for so long: its end is sent three times, and delayed. Not longer, since
-/// another source has other timestamps.
+/// Packets of a press that was told may come for so long: its end is sent three times, and delayed.
+/// Not longer, since another source has other timestamps.
 const LATE_FOR: Duration = Duration::from_secs(2);
 /// A press longer than this is told as this long: a stuck key must not count for ever.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -85,7 +87,8 @@ impl Receiver {
             if let Some(key) = DIGITS.get(usize::from(event[0])) {
                 self.handle_event(*key, timestamp, ticks, event[1] & 0x80 != 0, now);
             }
-            // Where a packet has several events, each begins where the one before it ended (RFC 4733 §2.5.1.5).
+            // Where a packet has several events, each begins where the one before it ended
+            // (RFC 4733 §2.5.1.5).
             timestamp = timestamp.wrapping_add(u32::from(ticks));
         }
     }
@@ -166,8 +169,8 @@ impl Ongoing {
         self.earlier_ticks + u64::from(self.segment_ticks)
     }
 
-    /// Whether an event with this timestamp goes on with this press: it was cut at the longest duration that a
-    /// packet can tell (RFC 4733 §2.5.1.3).
+    /// Whether an event with this timestamp goes on with this press: it was cut at the longest
+    /// duration that a packet can tell (RFC 4733 §2.5.1.3).
     fn is_followed_by(&self, key: char, timestamp: u32) -> bool {
         let next = self.timestamp.wrapping_add(u32::from(u16::MAX));
         key == self.key && self.segment_ticks == u16::MAX && timestamp == next
@@ -215,7 +218,8 @@ impl Sender {
         Self { clock_hz: clock_hz.max(1), waiting, state: Sending::Idle { free_at: None } }
     }
 
-    /// Lets a press follow those that wait. Its duration is kept between 40 ms and what one packet can tell.
+    /// Lets a press follow those that wait. Its duration is kept between 40 ms and what one packet
+    /// can tell.
     ///
     /// # Errors
     /// [`NotSent`] for a key that is no digit, and beyond 32 waiting presses.

@@ -1,13 +1,15 @@
-//! How good a call sounds: loss over the last seconds, and the E-model's estimate of what a listener would say.
+//! How good a call sounds: loss over the last seconds, and the E-model's estimate of what a
+//! listener would say.
 //!
 //! ```text
 //!  loss, codec --> Ie-eff --+
-//!                           +--> R = 93.2 - Id - Ie-eff --> MOS from 1 (bad) to 4.4 (as good as a telephone gets)
+//!                           +--> R = 93.2 - Id - Ie-eff --> MOS from 1 (bad) to 4.4
 //!  delay       --> Id ------+
 //! ```
 //!
-//! The E-model is ITU-T G.107 with all its other parameters at their defaults, for which R is 93.2 before delay and
-//! equipment count. `Id` is the usual approximation of G.107 §7.4 for echo-free calls (Cole and Rosenbluth, 2001).
+//! The E-model is ITU-T G.107 with all its other parameters at their defaults, for which R is 93.2
+//! before delay and equipment count. `Id` is the usual approximation of G.107 §7.4 for echo-free
+//! calls (Cole and Rosenbluth, 2001).
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +33,8 @@ pub struct Conditions {
     pub jitter_buffer: Duration,
 }
 
-/// Mean opinion score, 1 (bad) to 4.5 (excellent), as the E-model estimates it (ITU-T G.107 Annex B).
+/// Mean opinion score, 1 (bad) to 4.5 (excellent), as the E-model estimates it (ITU-T G.107 Annex
+/// B).
 pub fn mean_opinion_score(conditions: &Conditions) -> f32 {
     let delay = conditions.round_trip / 2 + conditions.jitter_buffer;
     let rating = BEST_RATING
@@ -58,10 +61,10 @@ fn equipment_impairment(codec: QualityCodec, loss: f32) -> f32 {
 
 /// `Ie` and `Bpl` of a codec.
 ///
-/// G.711 is ITU-T G.113 Appendix I's with loss concealment, random loss. Its table has neither G.722 nor Opus on the
-/// narrowband scale: both are taken as no worse than G.711 without loss; for G.722 the same concealment is assumed,
-/// for Opus, which conceals by its own model, half as much sensitivity again less. Good for comparing, not for
-/// contracts.
+/// G.711 is ITU-T G.113 Appendix I's with loss concealment, random loss. Its table has neither
+/// G.722 nor Opus on the narrowband scale: both are taken as no worse than G.711 without loss; for
+/// G.722 the same concealment is assumed, for Opus, which conceals by its own model, half as much
+/// sensitivity again less. Good for comparing, not for contracts.
 const fn codec_parameters(codec: QualityCodec) -> (f32, f32) {
     match codec {
         QualityCodec::G711 | QualityCodec::G722 => (0.0, 25.1),
@@ -145,7 +148,8 @@ mod tests {
 
     #[test]
     fn figures_of_the_model_are_met() {
-        // R 93.2 - 0.024 x 150 = 89.6, and R 93.2 - 95 x 5 / 30.1 = 77.4, put into G.107 Annex B by hand.
+        // R 93.2 - 0.024 x 150 = 89.6, and R 93.2 - 95 x 5 / 30.1 = 77.4, put into G.107 Annex B by
+        // hand.
         assert!((score(QualityCodec::G711, 0.0, 300) - 4.328).abs() < 0.01);
         assert!((score(QualityCodec::G711, 0.05, 0) - 3.921).abs() < 0.01);
     }

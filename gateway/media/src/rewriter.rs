@@ -1,19 +1,20 @@
 //! One unbroken stream towards each receiver (RFC 3550 §5.1), whatever happens to its source.
 //!
-//! A receiver takes a new SSRC or a jump for a new stream, and a jump back for old packets. Sources change all the
-//! time: transfers, re-INVITEs, announcements, digits put in between. So every packet towards a port passes a
-//! [`Rewriter`], which gives it the port's own SSRC and continues sequence number and timestamp.
+//! A receiver takes a new SSRC or a jump for a new stream, and a jump back for old packets. Sources
+//! change all the time: transfers, re-INVITEs, announcements, digits put in between. So every
+//! packet towards a port passes a [`Rewriter`], which gives it the port's own SSRC and continues
+//! sequence number and timestamp.
 //!
 //! ```text
 //!  source A  17 18 20 19 21                                in: any SSRC, sequence, timestamp
 //!  source B                 900 901 903
 //!                |              |
-//!  receiver   5  6  8  7  9    10  11  13                  out: one SSRC, order and gaps of each source kept
+//!  receiver   5  6  8  7  9    10  11  13                  out: one SSRC, order and gaps kept
 //! ```
 //!
-//! Within one source order, gaps and duplicates stay as they are: they are what the receiver's jitter buffer, loss
-//! concealment and reports are about. A packet older than the source's first, or than the last few changes, has no
-//! place in the stream any more and is dropped.
+//! Within one source order, gaps and duplicates stay as they are: they are what the receiver's
+//! jitter buffer, loss concealment and reports are about. A packet older than the source's first,
+//! or than the last few changes, has no place in the stream any more and is dropped.
 
 use std::time::{Duration, Instant};
 
@@ -23,8 +24,8 @@ use crate::rtp::{self, Header};
 const MAX_DROPOUT: u64 = 3_000;
 /// A step back up to which a packet is only late (RFC 3550 Appendix A.1).
 const MAX_MISORDER: u64 = 100;
-/// A timestamp may leave real time by this much before it counts as restarted: comfort noise and long digits stay
-/// below it.
+/// A timestamp may leave real time by this much before it counts as restarted: comfort noise and
+/// long digits stay below it.
 const MAX_TIMESTAMP_DRIFT: Duration = Duration::from_secs(10);
 /// How far a new source's first timestamp is at least ahead of what was sent before.
 const FRAME: Duration = Duration::from_millis(20);
@@ -42,8 +43,8 @@ pub enum Dropped {
     /// Its place in the stream is taken by another source, or forgotten.
     #[error("too late")]
     TooLate,
-    /// It stands far from its source's last packet; a second one next to it would prove a restart (RFC 3550
-    /// Appendix A.1).
+    /// It stands far from its source's last packet; a second one next to it would prove a restart
+    /// (RFC 3550 Appendix A.1).
     #[error("out of sequence")]
     OutOfSequence,
 }
@@ -86,10 +87,11 @@ pub struct Rewriter {
 }
 
 impl Rewriter {
-    /// Begins a stream; the three numbers should be random (RFC 3550 §5.1), `clock_hz` is the codec's RTP clock.
+    /// Begins a stream; the three numbers should be random (RFC 3550 §5.1), `clock_hz` is the
+    /// codec's RTP clock.
     ///
-    /// The top bit of `first_sequence` is cleared: with a start in the lower half an SRTP receiver that misses the
-    /// first packets still guesses the roll-over counter right (RFC 3711 §3.3.1).
+    /// The top bit of `first_sequence` is cleared: with a start in the lower half an SRTP receiver
+    /// that misses the first packets still guesses the roll-over counter right (RFC 3711 §3.3.1).
     pub fn new(ssrc: u32, first_sequence: u16, first_timestamp: u32, clock_hz: u32) -> Self {
         Self {
             ssrc,
@@ -108,8 +110,8 @@ impl Rewriter {
         self.ssrc
     }
 
-    /// Changes the RTP clock, when the codec changes in the middle of a call (RFC 7160 §4.1 tells why that is hard):
-    /// the next packet counts as a new source.
+    /// Changes the RTP clock, when the codec changes in the middle of a call (RFC 7160 §4.1 tells
+    /// why that is hard): the next packet counts as a new source.
     pub fn set_clock(&mut self, clock_hz: u32) {
         if self.clock_hz != clock_hz.max(1) {
             self.clock_hz = clock_hz.max(1);
@@ -117,13 +119,15 @@ impl Rewriter {
         }
     }
 
-    /// Tells that the next packet is from a new source even if its SSRC is the old one: another join, a re-INVITE.
+    /// Tells that the next packet is from a new source even if its SSRC is the old one: another
+    /// join, a re-INVITE.
     pub fn expect_new_source(&mut self) {
         self.is_source_new = true;
     }
 
-    /// Gives the clear packet its place in the stream: SSRC, sequence number and timestamp are replaced in place, and
-    /// the marker is set on the first packet of a new source, so that the receiver may adapt (RFC 3551 §4.1).
+    /// Gives the clear packet its place in the stream: SSRC, sequence number and timestamp are
+    /// replaced in place, and the marker is set on the first packet of a new source, so that the
+    /// receiver may adapt (RFC 3551 §4.1).
     ///
     /// # Errors
     /// See [`Dropped`]; the packet is then unchanged.
@@ -148,7 +152,8 @@ impl Rewriter {
         }
     }
 
-    /// Takes the next sequence number for a packet of our own, such as a digit's, and notes its timestamp as sent.
+    /// Takes the next sequence number for a packet of our own, such as a digit's, and notes its
+    /// timestamp as sent.
     ///
     /// Later packets of the source move up by one.
     pub fn insert(&mut self, timestamp: u32, now: Instant) -> u16 {
@@ -156,7 +161,8 @@ impl Rewriter {
         if let Some(run) = &mut self.runs[0] {
             run.is_closed = true;
         }
-        // A digit keeps the timestamp of its start (RFC 4733 §2.2): the stream's newest must not go back with it.
+        // A digit keeps the timestamp of its start (RFC 4733 §2.2): the stream's newest must not go
+        // back with it.
         let timestamp = match self.newest {
             Some(newest) if is_before(timestamp, newest.timestamp) => self.timestamp_at(now),
             Some(_) | None => timestamp,
@@ -250,7 +256,8 @@ impl Rewriter {
         let newest = self.runs.iter().flatten().find(of_source)?;
         let number = extend(newest.highest, header.sequence);
         let is_late = number <= newest.highest && number + MAX_MISORDER >= newest.highest;
-        // The same SSRC from a source declared new: nothing tells its packets from late ones of the old.
+        // The same SSRC from a source declared new: nothing tells its packets from late ones of the
+        // old.
         let is_other = self.runs[0].is_some_and(|run| run.ssrc != header.ssrc);
         if !is_late || !is_other {
             return None;

@@ -1,11 +1,12 @@
 //! The fixed part of an RTP packet, read and written in place (RFC 3550 §5.1).
 //!
-//! Nothing here copies: the media plane works on the datagram as it lies in the socket's buffer. What leaves is a
-//! [`Header`], plain numbers, checked against the length of the datagram; payload and header extensions stay bytes.
+//! Nothing here copies: the media plane works on the datagram as it lies in the socket's buffer.
+//! What leaves is a [`Header`], plain numbers, checked against the length of the datagram; payload
+//! and header extensions stay bytes.
 //!
 //! ```text
-//! 0        1         2         4           8       12              12+4n          header_bytes
-//! | V P X CC | M PT | sequence | timestamp | SSRC  | CSRC (n = CC)  | extension if X | payload .. padding if P |
+//! 0          1      2          4           8      12       12 + 4 CC    header_bytes
+//! | V P X CC | M PT | sequence | timestamp | SSRC | CSRCs  | extension? | payload | padding? |
 //! ```
 
 /// Bytes of a header without CSRC list and extension (RFC 3550 §5.1).
@@ -46,7 +47,8 @@ impl Header {
         Some(header)
     }
 
-    /// As [`Header::parse`], but leaves the padding count, which lies in the encrypted part of an SRTP packet, alone.
+    /// As [`Header::parse`], but leaves the padding count, which lies in the encrypted part of an
+    /// SRTP packet, alone.
     pub fn parse_protected(packet: &[u8]) -> Option<Self> {
         let fixed: &[u8; FIXED_HEADER_BYTES] = packet.first_chunk()?;
         if fixed[0] >> 6 != 2 {

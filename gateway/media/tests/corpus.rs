@@ -1,5 +1,5 @@
-//! Replays the committed corpus through every parser that reads what a stranger sends, so that what once crashed an
-//! implementation, ours or another's, never crashes ours.
+//! Replays the committed corpus through every parser that reads what a stranger sends, so that what
+//! once crashed an implementation, ours or another's, never crashes ours.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
 
 use std::fs;

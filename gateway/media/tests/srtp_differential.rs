@@ -1,5 +1,5 @@
-//! Our SRTP against an independent one, `rtc-srtp`: what one seals, byte for byte the other would, and each opens
-//! the other's packets, for every suite, through wraps of the sequence number.
+//! Our SRTP against an independent one, `rtc-srtp`: what one seals, byte for byte the other would,
+//! and each opens the other's packets, for every suite, through wraps of the sequence number.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
 

@@ -1,7 +1,7 @@
 //! SRTP keys in the signalling: `a=crypto` lines (RFC 4568).
 //!
-//! Each side names the key it *sends* with. The offerer lists one line a suite, the answerer takes one of them and
-//! answers with its tag, its suite and a key of its own (RFC 4568 §5.1).
+//! Each side names the key it *sends* with. The offerer lists one line a suite, the answerer takes
+//! one of them and answers with its tag, its suite and a key of its own (RFC 4568 §5.1).
 //!
 //! ```text
 //!  offer ---> 1 AEAD_AES_128_GCM inline:..        answer ---> 2 AES_CM_128_HMAC_SHA1_80 inline:..
@@ -10,9 +10,9 @@
 //!  tag  suite  "inline:" base64(key, salt) ["|" lifetime] ["|" MKI ":" bytes]  *(session parameter)
 //! ```
 //!
-//! What enters are the texts behind `a=crypto:`, what leaves is an [`Agreement`]: one key for each direction.
-//! Whether keys may be put on this wire at all (RFC 4568 §8.3: only where the signalling is encrypted) is decided
-//! before this module is asked.
+//! What enters are the texts behind `a=crypto:`, what leaves is an [`Agreement`]: one key for each
+//! direction. Whether keys may be put on this wire at all (RFC 4568 §8.3: only where the signalling
+//! is encrypted) is decided before this module is asked.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -39,8 +39,8 @@ pub enum Unusable {
     UnknownSuite,
     /// It has a master key identifier, or several keys, which need one.
     ///
-    /// Not supported: with an MKI each packet carries more bytes between payload and tag (RFC 3711 §3.1); to ignore
-    /// the parameter would mean to refuse every packet.
+    /// Not supported: with an MKI each packet carries more bytes between payload and tag
+    /// (RFC 3711 §3.1); to ignore the parameter would mean to refuse every packet.
     #[error("master key identifiers are not supported")]
     KeyIdentifier,
     /// It switches encryption or authentication off, or changes the transform (RFC 4568 §6.3).
@@ -100,7 +100,8 @@ impl Agreement {
 impl Line {
     /// Reads the text behind `a=crypto:`.
     ///
-    /// A lifetime is checked and then left to the peer, who counts what it sends; the suite's own limits hold anyway.
+    /// A lifetime is checked and then left to the peer, who counts what it sends; the suite's own
+    /// limits hold anyway.
     ///
     /// # Errors
     /// See [`Unusable`].
@@ -130,7 +131,8 @@ impl Line {
     }
 }
 
-/// Lines for an offer with a fresh key for each suite, tags from 1; `random` fills from the system's generator.
+/// Lines for an offer with a fresh key for each suite, tags from 1; `random` fills from the
+/// system's generator.
 pub fn offer(suites: &[Suite], random: &mut dyn FnMut(&mut [u8])) -> Vec<Line> {
     (1..)
         .zip(suites)
@@ -138,15 +140,17 @@ pub fn offer(suites: &[Suite], random: &mut dyn FnMut(&mut [u8])) -> Vec<Line> {
         .collect()
 }
 
-/// The line for another offer of a leg that has keys: they stay, so that no packet in flight is lost.
+/// The line for another offer of a leg that has keys: they stay, so that no packet in flight is
+/// lost.
 pub fn offer_again(standing: &Agreement) -> Vec<Line> {
     vec![Line { tag: 1, key: standing.ours.clone() }]
 }
 
-/// Takes the first offered line that can be used and whose suite is in `allowed`: the order is the offerer's
-/// preference (RFC 4568 §5.1.2).
+/// Takes the first offered line that can be used and whose suite is in `allowed`: the order is the
+/// offerer's preference (RFC 4568 §5.1.2).
 ///
-/// While the offer repeats the key that `standing` has of the peer, our key stays as well; else it is made anew.
+/// While the offer repeats the key that `standing` has of the peer, our key stays as well; else it
+/// is made anew.
 ///
 /// # Errors
 /// [`NoAgreement::NothingUsable`].
@@ -188,14 +192,16 @@ pub fn accept(offered: &[Line], answered: &[CryptoLine]) -> Result<Agreement, No
     Ok(Agreement { tag: line.tag, ours: ours.key.clone(), theirs: line.key })
 }
 
-/// One to nine digits without leading zeros (RFC 4568 §9.1). Zero is taken, too: some phones count from it.
+/// One to nine digits without leading zeros (RFC 4568 §9.1). Zero is taken, too: some phones count
+/// from it.
 fn parse_tag(word: &str) -> Option<u32> {
     let is_number = (1..=9).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_digit());
     let is_plain = word.len() == 1 || !word.starts_with('0');
     (is_number && is_plain).then(|| word.parse().ok()).flatten()
 }
 
-/// `inline:` with key and salt, perhaps a lifetime, but neither a second key nor an identifier (RFC 4568 §6.1).
+/// `inline:` with key and salt, perhaps a lifetime, but neither a second key nor an identifier
+/// (RFC 4568 §6.1).
 fn parse_key(suite: Suite, parameters: &str) -> Result<MasterKey, Unusable> {
     let (method, info) = parameters.split_once(':').ok_or(Unusable::Malformed)?;
     if !method.eq_ignore_ascii_case("inline") {
@@ -230,8 +236,8 @@ fn parse_lifetime(field: &str) -> Option<u64> {
     (1..=MAX_LIFETIME).contains(&lifetime).then_some(lifetime)
 }
 
-/// Only what changes nothing about the packets is accepted: a hint for the replay window's size (RFC 4568 §6.3.6)
-/// and extensions marked as optional (RFC 4568 §6.3.7).
+/// Only what changes nothing about the packets is accepted: a hint for the replay window's size
+/// (RFC 4568 §6.3.6) and extensions marked as optional (RFC 4568 §6.3.7).
 fn check_session_parameter(word: &str) -> Result<(), Unusable> {
     if word.starts_with("WSH=") || word.starts_with('-') {
         Ok(())

@@ -190,7 +190,8 @@ proptest! {
                     let (ssrc, sequence, timestamp) = sources[source];
                     match bench.pass(ssrc, sequence, timestamp) {
                         Ok(header) => (header.sequence, header.timestamp),
-                        // A restart needs a second packet, or looks like the late packet of an old run.
+                        // A restart needs a second packet, or looks like the late packet of an old
+                        // run.
                         Err(_) => continue,
                     }
                 }

@@ -50,7 +50,8 @@ impl<'a> Builder<'a> {
         });
     }
 
-    /// A source description with nothing but the canonical name (RFC 3550 §6.5.1), cut at 255 bytes.
+    /// A source description with nothing but the canonical name (RFC 3550 §6.5.1), cut at 255
+    /// bytes.
     pub fn cname(&mut self, ssrc: u32, name: &str) {
         let name = &name.as_bytes()[..name.len().min(MAX_TEXT_BYTES)];
         self.packet(SOURCE_DESCRIPTION, 1, |out| {

@@ -1,17 +1,17 @@
 //! RTCP: what is read, what is written, and the reports of one leg (RFC 3550 §6).
 //!
-//! Each port ends RTCP for its own leg: reports are made from what passed this port and never relayed, since another
-//! leg has other SSRCs, loss and clocks. Only what means something on the other side crosses: a request for a new
-//! picture.
+//! Each port ends RTCP for its own leg: reports are made from what passed this port and never
+//! relayed, since another leg has other SSRCs, loss and clocks. Only what means something on the
+//! other side crosses: a request for a new picture.
 //!
 //! ```text
 //!  RTP from the peer --> Statistics --+                         +--> SR or RR, SDES, every 2 to 6 s
-//!  RTP to the peer  --> counters -----+--> Reporter (one a leg) +--> round trip, loss and jitter both ways
-//!  RTCP from the peer --> parse ------+                         +--> PictureLoss; BYE is told, and ends nothing
+//!  RTP to the peer  --> counters -----+--> Reporter (one a leg) +--> round trip, loss, jitter
+//!  RTCP from the peer --> parse ------+                         +--> Feedback: picture lost, goodbye
 //! ```
 //!
-//! Reduced-size packets (RFC 5506) are read, compound ones are written. RTP and RTCP may share a port (RFC 5761):
-//! whether they do is the path's business.
+//! Reduced-size packets (RFC 5506) are read, compound ones are written. RTP and RTCP may share a
+//! port (RFC 5761): whether they do is the path's business.
 
 mod build;
 mod parse;

@@ -39,7 +39,8 @@ pub enum Packet<'a> {
         /// The name, in no particular encoding.
         cname: Option<&'a [u8]>,
     },
-    /// Sources that say they leave. Anybody on the path of a clear call could say so: never a reason to end it.
+    /// Sources that say they leave. Anybody on the path of a clear call could say so: never a
+    /// reason to end it.
     Goodbye(Ssrcs<'a>),
     /// The receiver needs a new picture (RFC 4585 §6.3.1).
     PictureLoss {
@@ -178,8 +179,8 @@ fn parse_blocks(bytes: &[u8], count: usize) -> Option<ReportBlocks<'_>> {
     bytes.get(..BLOCK_BYTES * count).map(ReportBlocks)
 }
 
-/// The canonical name among the items of the first chunk (RFC 3550 §6.5): `None` if they are malformed,
-/// `Some(None)` if it is not among them.
+/// The canonical name among the items of the first chunk (RFC 3550 §6.5): `None` if they are
+/// malformed, `Some(None)` if it is not among them.
 fn parse_cname(mut items: &[u8]) -> Option<Option<&[u8]>> {
     loop {
         let (kind, rest) = items.split_first()?;

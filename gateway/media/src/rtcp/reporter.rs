@@ -1,4 +1,5 @@
-//! The reports of one leg: made from what passes a port, and read from what its peer says (RFC 3550 §6).
+//! The reports of one leg: made from what passes a port, and read from what its peer says
+//! (RFC 3550 §6).
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,8 @@ use super::{ReportBlock, SenderInfo};
 use crate::quality::LossWindow;
 use crate::rtp::Header;
 
-/// Between two reports before they are spread (RFC 3550 §6.2): at the 5 % of bandwidth that RTCP may have, two
-/// participants of a voice call are always at this minimum.
+/// Between two reports before they are spread (RFC 3550 §6.2): at the 5 % of bandwidth that RTCP
+/// may have, two participants of a voice call are always at this minimum.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// e - 3/2 corrects for what spreading does to the mean (RFC 3550 §6.3.1), here times 10,000.
 const COMPENSATION: u32 = 12_183;
@@ -77,7 +78,8 @@ pub fn random_cname(random: &mut dyn FnMut(&mut [u8])) -> String {
 }
 
 impl Reporter {
-    /// Begins to report as `ssrc`, the SSRC of our stream on this leg, whose RTP clock is `clock_hz`.
+    /// Begins to report as `ssrc`, the SSRC of our stream on this leg, whose RTP clock is
+    /// `clock_hz`.
     ///
     /// The first report is due after half an interval (RFC 3550 §6.2), spread by `random`.
     pub fn new(ssrc: u32, cname: String, clock_hz: u32, random: u32, now: Instant) -> Self {
@@ -111,7 +113,8 @@ impl Reporter {
         self.octets_sent = self.octets_sent.wrapping_add(payload_bytes as u32);
     }
 
-    /// Counts a packet of the peer's, opened and from an accepted source. A new SSRC takes the place of the old.
+    /// Counts a packet of the peer's, opened and from an accepted source. A new SSRC takes the
+    /// place of the old.
     pub fn handle_received(&mut self, header: &Header, now: Instant) {
         match &mut self.source {
             Some(source) if source.ssrc() == header.ssrc => source.handle_packet(header, now),
@@ -149,10 +152,11 @@ impl Reporter {
         self.next_at
     }
 
-    /// Writes the report that is due into `buffer` and returns its length; `None` while none is due.
+    /// Writes the report that is due into `buffer` and returns its length; `None` while none is
+    /// due.
     ///
-    /// `rtp_timestamp` is our stream's timestamp now; `random` spreads the time of the next report (RFC 3550 §6.3.1).
-    /// 128 bytes are enough.
+    /// `rtp_timestamp` is our stream's timestamp now; `random` spreads the time of the next report
+    /// (RFC 3550 §6.3.1). 128 bytes are enough.
     pub fn poll_report(
         &mut self,
         rtp_timestamp: u32,
@@ -169,7 +173,8 @@ impl Reporter {
         Some(builder.length())
     }
 
-    /// Writes a report that ends with a goodbye (RFC 3550 §6.6), for when the port closes, and returns its length.
+    /// Writes a report that ends with a goodbye (RFC 3550 §6.6), for when the port closes, and
+    /// returns its length.
     pub fn goodbye(&mut self, rtp_timestamp: u32, now: Instant, buffer: &mut [u8]) -> usize {
         let mut builder = Builder::new(buffer);
         self.report(rtp_timestamp, now, &mut builder);
@@ -177,7 +182,8 @@ impl Reporter {
         builder.length()
     }
 
-    /// Writes a report that ends with a request for a new picture of `media`, and returns its length.
+    /// Writes a report that ends with a request for a new picture of `media`, and returns its
+    /// length.
     pub fn picture_loss(
         &mut self,
         media: u32,
@@ -206,7 +212,8 @@ impl Reporter {
         }
     }
 
-    /// A sender report if we sent since the last but one report, else a receiver report (RFC 3550 §6.4); and our name.
+    /// A sender report if we sent since the last but one report, else a receiver report
+    /// (RFC 3550 §6.4); and our name.
     fn report(&mut self, rtp_timestamp: u32, now: Instant, builder: &mut Builder<'_>) {
         let block = self.report_block(now);
         if self.sent_at_reports[1] == self.packets_sent {
@@ -264,8 +271,8 @@ impl Reporter {
         (round_trip <= LONGEST_ROUND_TRIP).then_some(round_trip)
     }
 
-    /// Elapsed time in NTP's form: RFC 3550 §6.4.1 allows it where wallclock time is not at hand, and it tells a peer
-    /// nothing about our clock.
+    /// Elapsed time in NTP's form: RFC 3550 §6.4.1 allows it where wallclock time is not at hand,
+    /// and it tells a peer nothing about our clock.
     fn ntp(&self, now: Instant) -> u64 {
         (NTP_START << 32) + fixed_point(now, self.start)
     }
@@ -285,7 +292,8 @@ fn fixed_point(now: Instant, earlier: Instant) -> u64 {
     (passed.as_secs() << 32) + fraction
 }
 
-/// Half to one and a half of the interval, so that participants do not fall into step (RFC 3550 §6.3.1).
+/// Half to one and a half of the interval, so that participants do not fall into step
+/// (RFC 3550 §6.3.1).
 fn spread(interval: Duration, random: u32) -> Duration {
     let factor = u64::from(u32::MAX / 2) + u64::from(random);
     let nanos = interval.as_nanos() * u128::from(factor) / u128::from(u32::MAX);

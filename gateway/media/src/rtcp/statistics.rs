@@ -21,7 +21,8 @@ pub struct Statistics {
     received: u64,
     /// The sequence number behind a packet far off; two in a row are a restart.
     expected_after_jump: Option<u16>,
-    /// Expected and received at the last report, and at the last call of [`Statistics::take_interval`].
+    /// Expected and received at the last report, and at the last call of
+    /// [`Statistics::take_interval`].
     at_report: (u64, u64),
     at_interval: (u64, u64),
     transit: u32,
@@ -114,7 +115,8 @@ impl Statistics {
         self.highest - self.first + 1
     }
 
-    /// RFC 3550 Appendix A.8. Packets that repeat a timestamp, as those of a digit do, say nothing about jitter.
+    /// RFC 3550 Appendix A.8. Packets that repeat a timestamp, as those of a digit do, say nothing
+    /// about jitter.
     fn note_jitter(&mut self, timestamp: u32, now: Instant) {
         if timestamp == self.last_timestamp {
             return;

@@ -1,14 +1,14 @@
 //! The ciphers of SRTP over one packet in place: no state, no judgement about indices.
 //!
 //! ```text
-//! RTP,  CM:   header | payload encrypted           | tag over all before and the roll-over counter (RFC 3711 §4.2)
-//! RTP,  GCM:  header | payload encrypted           | tag over all before                           (RFC 7714 §8)
-//! RTCP, CM:   8 bytes | rest encrypted | E, index  | tag over all before                           (RFC 3711 §3.4)
-//! RTCP, GCM:  8 bytes | rest encrypted | tag       | E, index, covered by the tag                  (RFC 7714 §9)
+//! RTP,  CM:   header | payload encrypted | tag over both and the roll-over counter (RFC 3711 §4.2)
+//! RTP,  GCM:  header | payload encrypted | tag over both                           (RFC 7714 §8)
+//! RTCP, CM:   8 bytes | rest encrypted | E, index | tag over all before            (RFC 3711 §3.4)
+//! RTCP, GCM:  8 bytes | rest encrypted | tag over all | E, index                   (RFC 7714 §9)
 //! ```
 //!
-//! Tags are compared in constant time, by `hmac` and `ring`. AES and HMAC states are wiped on drop; `ring` offers no
-//! such thing for its GCM keys.
+//! Tags are compared in constant time, by `hmac` and `ring`. AES and HMAC states are wiped on drop;
+//! `ring` offers no such thing for its GCM keys.
 
 use aes::cipher::consts::U16;
 use aes::cipher::{BlockCipherEncrypt, BlockSizeUser, InnerIvInit, KeyInit, StreamCipherCore};
@@ -23,7 +23,8 @@ use zeroize::Zeroizing;
 use super::keys::SessionKeys;
 use super::suite::Suite;
 
-/// The part of an RTCP packet that stays readable: its header and the sender's SSRC (RFC 3711 §3.4).
+/// The part of an RTCP packet that stays readable: its header and the sender's SSRC
+/// (RFC 3711 §3.4).
 pub(super) const RTCP_CLEAR_BYTES: usize = 8;
 /// The word with the E flag and the SRTCP index (RFC 3711 §3.4).
 pub(super) const INDEX_BYTES: usize = 4;
@@ -83,7 +84,8 @@ impl Transform {
         Self { cipher, salt: Zeroizing::new(*keys.salt()) }
     }
 
-    /// Seals the first `length` bytes of `packet`, which has room for the tag, and returns the new length.
+    /// Seals the first `length` bytes of `packet`, which has room for the tag, and returns the new
+    /// length.
     pub(super) fn seal_rtp(
         &self,
         packet: &mut [u8],
@@ -140,8 +142,8 @@ impl Transform {
         }
     }
 
-    /// Seals the first `length` bytes of `packet`, at least [`RTCP_CLEAR_BYTES`], which has room for tag and index,
-    /// and returns the new length.
+    /// Seals the first `length` bytes of `packet`, at least [`RTCP_CLEAR_BYTES`], which has room
+    /// for tag and index, and returns the new length.
     pub(super) fn seal_rtcp(
         &self,
         packet: &mut [u8],
@@ -182,8 +184,8 @@ impl Transform {
         u32::from_be_bytes(*word)
     }
 
-    /// Opens a whole encrypted SRTCP packet, longer than its tail by [`RTCP_CLEAR_BYTES`] at least, and returns the
-    /// clear length. After an error everything but these bytes is undefined.
+    /// Opens a whole encrypted SRTCP packet, longer than its tail by [`RTCP_CLEAR_BYTES`] at least,
+    /// and returns the clear length. After an error everything but these bytes is undefined.
     pub(super) fn open_rtcp(
         &self,
         packet: &mut [u8],
@@ -220,7 +222,8 @@ impl Transform {
         block
     }
 
-    /// GCM's nonce for RTP: SSRC, roll-over counter and sequence number behind two zeros (RFC 7714 §8.1).
+    /// GCM's nonce for RTP: SSRC, roll-over counter and sequence number behind two zeros
+    /// (RFC 7714 §8.1).
     fn rtp_nonce(&self, ssrc: u32, index: u64) -> [u8; 12] {
         self.salted(u128::from(ssrc) << 48 | u128::from(index))
     }

@@ -1,12 +1,13 @@
-//! The two directions of a protected port: [`Opener`] for what comes in, [`Sealer`] for what goes out.
+//! The two directions of a protected port: [`Opener`] for what comes in, [`Sealer`] for what goes
+//! out.
 //!
 //! ```text
-//!  Opener:  lengths -> stream of SSRC -> guess index -> seen before? -> tag -> decrypt -> remember index
-//!  Sealer:  lengths -> stream of SSRC -> guess index -> used before? -> encrypt -> tag -> remember index
+//!  Opener:  lengths -> stream of SSRC -> guess index -> seen? -> tag -> decrypt -> remember index
+//!  Sealer:  lengths -> stream of SSRC -> guess index -> used? -> remember index -> encrypt -> tag
 //! ```
 //!
-//! Nothing about a stream is stored or changed before a tag has proven that the packet is the peer's: a stranger can
-//! neither move a window nor fill the table of streams.
+//! Nothing about a stream is stored or changed before a tag has proven that the packet is the
+//! peer's: a stranger can neither move a window nor fill the table of streams.
 
 use std::fmt;
 
@@ -16,14 +17,16 @@ use super::suite::Suite;
 use super::window::Window;
 use crate::rtp::Header;
 
-/// How many SSRCs one key serves; a voice call has one or two, a phone that changes its SSRC at each re-INVITE a
-/// few more. Streams are never forgotten, since that would let their packets be replayed.
+/// How many SSRCs one key serves; a voice call has one or two, a phone that changes its SSRC at
+/// each re-INVITE a few more. Streams are never forgotten, since that would let their packets be
+/// replayed.
 pub const MAX_STREAMS: usize = 64;
 
 /// Indices of SRTCP end here (RFC 3711 §9.2).
 const RTCP_INDICES: u32 = 1 << 31;
 
-/// Why a packet was neither opened nor sealed; a number in the metrics, never a reason to end a call.
+/// Why a packet was neither opened nor sealed; a number in the metrics, never a reason to end a
+/// call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Too short, or its lengths contradict each other.
@@ -49,7 +52,8 @@ pub enum Refused {
     NoRoom,
 }
 
-/// What both directions consist of: the keys of RTP and RTCP, and the streams that were seen under them.
+/// What both directions consist of: the keys of RTP and RTCP, and the streams that were seen under
+/// them.
 struct Direction {
     suite: Suite,
     rtp: Transform,
@@ -172,8 +176,9 @@ impl Sealer {
 
     /// Seals the RTP packet in the first `length` bytes of `buffer` and returns its sealed length.
     ///
-    /// The buffer has to be longer by [`Suite::rtp_tail_bytes`]. A sequence number is sealed once only: a second
-    /// packet under the same number would give both away (RFC 3711 §9.1), so it is refused.
+    /// The buffer has to be longer by [`Suite::rtp_tail_bytes`]. A sequence number is sealed once
+    /// only: a second packet under the same number would give both away (RFC 3711 §9.1), so it is
+    /// refused.
     ///
     /// # Errors
     /// See [`Refused`]; the packet is then unchanged.

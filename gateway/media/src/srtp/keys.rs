@@ -1,8 +1,8 @@
 //! Master keys and what is derived from them (RFC 3711 §4.3, RFC 6188 §3, RFC 7714 §11).
 //!
 //! ```text
-//!  SDES line, DTLS exporter --> MasterKey --AES-CM PRF, one label each--> SessionKeys for RTP  (0, 1, 2)
-//!                                                                    +--> SessionKeys for RTCP (3, 4, 5)
+//!  SDES line, DTLS exporter --> MasterKey --AES-CM PRF--> SessionKeys of RTP  (labels 0, 1, 2)
+//!                                                    +--> SessionKeys of RTCP (labels 3, 4, 5)
 //! ```
 //!
 //! The key derivation rate is always 0: no signalling of ours can negotiate another.
@@ -18,7 +18,8 @@ use super::suite::Suite;
 
 /// The longest key of any suite.
 const MAX_KEY_BYTES: usize = 32;
-/// The longest salt of any suite, and what shorter ones are filled up to for derivation (RFC 7714 §11).
+/// The longest salt of any suite, and what shorter ones are filled up to for derivation
+/// (RFC 7714 §11).
 const MAX_SALT_BYTES: usize = 14;
 /// HMAC-SHA1's key (RFC 3711 §5.2).
 const HMAC_KEY_BYTES: usize = 20;
@@ -49,7 +50,8 @@ impl MasterKey {
         Some(master)
     }
 
-    /// Takes key and salt in one piece, as an `a=crypto` line has them (RFC 4568 §6.1); `None` if the length is wrong.
+    /// Takes key and salt in one piece, as an `a=crypto` line has them (RFC 4568 §6.1); `None` if
+    /// the length is wrong.
     pub fn from_inline(suite: Suite, key_and_salt: &[u8]) -> Option<Self> {
         let (key, salt) = key_and_salt.split_at_checked(suite.key_bytes())?;
         Self::new(suite, key, salt)
@@ -63,8 +65,9 @@ impl MasterKey {
         master
     }
 
-    /// Splits what the DTLS exporter gave for `EXTRACTOR-dtls_srtp` into the keys the client and the server write
-    /// with, in this order (RFC 5764 §4.2); `None` unless it is [`Suite::exporter_bytes`] long.
+    /// Splits what the DTLS exporter gave for `EXTRACTOR-dtls_srtp` into the keys the client and
+    /// the server write with, in this order (RFC 5764 §4.2); `None` unless it is
+    /// [`Suite::exporter_bytes`] long.
     pub fn from_exporter(suite: Suite, material: &[u8]) -> Option<(Self, Self)> {
         if material.len() != suite.exporter_bytes() {
             return None;
@@ -119,8 +122,9 @@ impl MasterKey {
         keys
     }
 
-    /// AES in counter mode as pseudo-random function (RFC 3711 §4.3.3), with the master key's own length of AES (RFC
-    /// 6188 §3); the label meets the salt in byte 7, since the index is 0 at derivation rate 0.
+    /// AES in counter mode as pseudo-random function (RFC 3711 §4.3.3), with the master key's own
+    /// length of AES (RFC 6188 §3); the label meets the salt in byte 7, since the index is 0 at
+    /// derivation rate 0.
     fn expand(&self, label: u8, out: &mut [u8]) {
         let mut counter = Zeroizing::new([0u8; 16]);
         counter[..MAX_SALT_BYTES].copy_from_slice(&self.salt[..]);

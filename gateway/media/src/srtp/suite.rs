@@ -1,13 +1,13 @@
 //! The protections of SRTP that this gateway speaks, by all their names and lengths.
 //!
 //! ```text
-//! suite                        key salt  RTP tag  RTCP tag  SDES (RFC 4568 §6.2)        DTLS (RFC 5764 §4.1.2)
-//! CM 128, HMAC-SHA1 80 bits     16   14       10        10  AES_CM_128_HMAC_SHA1_80     0x0001
-//! CM 128, HMAC-SHA1 32 bits     16   14        4        10  AES_CM_128_HMAC_SHA1_32     0x0002
-//! CM 256, HMAC-SHA1 80 bits     32   14       10        10  AES_256_CM_HMAC_SHA1_80     -        (RFC 6188)
-//! CM 256, HMAC-SHA1 32 bits     32   14        4        10  AES_256_CM_HMAC_SHA1_32     -        (RFC 6188)
-//! GCM 128                       16   12       16        16  AEAD_AES_128_GCM            0x0007   (RFC 7714)
-//! GCM 256                       32   12       16        16  AEAD_AES_256_GCM            0x0008   (RFC 7714)
+//!            bytes of key salt RTP tag RTCP tag  SDES (RFC 4568 §6.2)      DTLS
+//! CM 128, 80 bits   16   14      10       10  AES_CM_128_HMAC_SHA1_80   0x0001 (RFC 5764 §4.1.2)
+//! CM 128, 32 bits   16   14       4       10  AES_CM_128_HMAC_SHA1_32   0x0002 (RFC 5764 §4.1.2)
+//! CM 256, 80 bits   32   14      10       10  AES_256_CM_HMAC_SHA1_80   -      (RFC 6188)
+//! CM 256, 32 bits   32   14       4       10  AES_256_CM_HMAC_SHA1_32   -      (RFC 6188)
+//! GCM 128           16   12      16       16  AEAD_AES_128_GCM          0x0007 (RFC 7714 §14.2)
+//! GCM 256           32   12      16       16  AEAD_AES_256_GCM          0x0008 (RFC 7714 §14.2)
 //! ```
 
 /// Cipher, tag and key lengths of one SRTP protection.
@@ -30,8 +30,8 @@ pub enum Suite {
 impl Suite {
     /// Every suite, in the order this gateway prefers them.
     ///
-    /// GCM 128 first: strong, and less than half the work of any other. The suites with 32-bit tags come last,
-    /// because one forgery in 2^32 gets through (RFC 3711 §7.5).
+    /// GCM 128 first: strong, and less than half the work of any other. The suites with 32-bit tags
+    /// come last, because one forgery in 2^32 gets through (RFC 3711 §7.5).
     pub const PREFERRED: [Self; 6] = [
         Self::AeadAes128Gcm,
         Self::AeadAes256Gcm,
@@ -53,12 +53,14 @@ impl Suite {
         }
     }
 
-    /// The suite of an `a=crypto` line; names are tokens of the grammar and compared without regard to case.
+    /// The suite of an `a=crypto` line; names are tokens of the grammar and compared without regard
+    /// to case.
     pub fn from_sdes_name(name: &str) -> Option<Self> {
         Self::PREFERRED.into_iter().find(|suite| suite.sdes_name().eq_ignore_ascii_case(name))
     }
 
-    /// The number in DTLS's `use_srtp` extension (RFC 5764 §4.1.2, RFC 7714 §14.2); AES-256-CM has none.
+    /// The number in DTLS's `use_srtp` extension (RFC 5764 §4.1.2, RFC 7714 §14.2); AES-256-CM has
+    /// none.
     pub const fn dtls_profile(self) -> Option<u16> {
         match self {
             Self::AesCm128HmacSha1_80 => Some(0x0001),
@@ -107,7 +109,8 @@ impl Suite {
         }
     }
 
-    /// Bytes by which sealing makes an RTCP packet longer: its tag and the index word (RFC 3711 §3.4).
+    /// Bytes by which sealing makes an RTCP packet longer: its tag and the index word
+    /// (RFC 3711 §3.4).
     pub const fn rtcp_tail_bytes(self) -> usize {
         match self {
             Self::AesCm128HmacSha1_80

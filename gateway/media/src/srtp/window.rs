@@ -1,7 +1,8 @@
 //! Where a packet stands in its stream, and whether it was here before (RFC 3711 §3.3.1, §3.3.2).
 //!
-//! A packet carries 16 bits of its 48-bit index; the rest is guessed from the highest index so far. A guess changes
-//! nothing: only [`Window::accept`], called once the tag has proven the guess right, moves the window.
+//! A packet carries 16 bits of its 48-bit index; the rest is guessed from the highest index so far.
+//! A guess changes nothing: only [`Window::accept`], called once the tag has proven the guess
+//! right, moves the window.
 //!
 //! ```text
 //!   refused: too old | 127 .. seen or not seen .. 0 | new: moves the window
