@@ -1,7 +1,6 @@
 //! The gateway's configuration file as the tests need it, in one place: accounts, trunks, routes
 //! and limits are added by name, the ports are the same in every test's namespace.
 
-use std::fmt::Write;
 use std::net::SocketAddr;
 
 use argon2::password_hash::{PasswordHasher, SaltString};
@@ -14,12 +13,19 @@ const HTTP_PORT: u16 = 8080;
 const ADMIN_PORT: u16 = 8081;
 const SIP_PORT: u16 = 5080;
 const SIP_TLS_PORT: u16 = 5081;
-const ADMIN_TOKEN: &str = "token-of-the-tests";
+const ADMIN_TOKEN: &str = "token-of-the-tests-0123456789abcdef";
 
 /// A configuration being put together.
 #[derive(Clone, Debug)]
 pub struct Config {
-    text: String,
+    sections: Vec<Section>,
+    rest: String,
+}
+
+#[derive(Clone, Debug)]
+struct Section {
+    name: &'static str,
+    lines: String,
 }
 
 /// One account: a person's name and password, and the phone that belongs to it.
@@ -34,48 +40,90 @@ pub struct Account<'a> {
 }
 
 impl Config {
+    /// The one UDP port of everything with ICE.
+    pub const MEDIA_PORT: u16 = 7_000;
+
     /// Returns a configuration on loopback, with the test's certificate on the TLS listener.
     pub fn new(certificates: &Certificates) -> Self {
-        let text = format!(
-            "[procom]\nlisten = \"127.0.0.1:{HTTP_PORT}\"\n\n\
-             [admin]\nlisten = \"127.0.0.1:{ADMIN_PORT}\"\ntoken = \"{ADMIN_TOKEN}\"\n\n\
-             [media]\nport = 40000\n\n\
-             [sip]\nlisten = [\"udp:127.0.0.1:{SIP_PORT}\", \"tcp:127.0.0.1:{SIP_PORT}\", \
-             \"tls:127.0.0.1:{SIP_TLS_PORT}\"]\ncertificate = \"{}\"\nkey = \"{}\"\n\n",
+        let sip = format!(
+            "domain = \"127.0.0.1\"\n\
+             listen = [\"udp:127.0.0.1:{SIP_PORT}\", \"tcp:127.0.0.1:{SIP_PORT}\", \
+             \"tls:127.0.0.1:{SIP_TLS_PORT}\"]\n\
+             certificate = \"{}\"\nkey = \"{}\"\nca_file = \"{}\"\n",
             certificates.certificate.display(),
             certificates.key.display(),
+            certificates.authority.display(),
         );
-        Self { text }
+        let section = |name, lines| Section { name, lines };
+        Self {
+            sections: vec![
+                section("store", "path = \"gateway.sqlite\"\n".to_owned()),
+                section("procom", format!("listen = \"127.0.0.1:{HTTP_PORT}\"\nplain = true\n")),
+                section(
+                    "admin",
+                    format!("listen = \"127.0.0.1:{ADMIN_PORT}\"\ntoken = \"{ADMIN_TOKEN}\"\n"),
+                ),
+                section(
+                    "media",
+                    format!(
+                        "bind = [\"127.0.0.1\"]\nmedia_port = {}\nrtp_ports = [40000, 44999]\n\
+                         allow_loopback = true\n",
+                        Self::MEDIA_PORT
+                    ),
+                ),
+                section("sip", sip),
+            ],
+            rest: String::new(),
+        }
     }
 
     /// Adds an account.
     pub fn account(mut self, account: Account<'_>) -> Self {
         let hash = password_hash(account.password);
         let name = account.name;
-        self.add(&format!("[[account]]\nname = \"{name}\"\npassword_hash = \"{hash}\"\n"));
+        self.rest += &format!("[[account]]\nname = \"{name}\"\npassword_hash = \"{hash}\"\n");
         if let Some((user, password, protection)) = account.sip {
-            self.add(&format!(
+            self.rest += &format!(
                 "[account.sip]\nuser = \"{user}\"\npassword = \"{password}\"\n\
                  protection = {protection:?}\n"
-            ));
+            );
         }
         self
     }
 
-    /// Adds lines as they are.
-    pub fn lines(mut self, lines: &str) -> Self {
-        self.add(lines);
+    /// Adds lines to one of the sections `store`, `procom`, `admin`, `media`, `sip`.
+    pub fn set(mut self, section: &str, lines: &str) -> Self {
+        let section = self.sections.iter_mut().find(|known| known.name == section);
+        let section = section.expect("a section of Config::new");
+        section.lines += lines;
+        section.lines.push('\n');
+        self
+    }
+
+    /// Adds lines after the sections: whole tables.
+    pub fn tables(mut self, lines: &str) -> Self {
+        self.rest += lines;
+        self.rest.push('\n');
         self
     }
 
     /// Returns the text of the file.
     pub fn render(&self) -> String {
-        self.text.clone()
+        let sections = self.sections.iter();
+        let mut text: String =
+            sections.map(|section| format!("[{}]\n{}\n", section.name, section.lines)).collect();
+        text += &self.rest;
+        text
     }
 
     /// Returns the address of the page.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{HTTP_PORT}/")
+    }
+
+    /// Returns where pages and WebSockets are served.
+    pub fn http(&self) -> SocketAddr {
+        SocketAddr::from((LOOPBACK, HTTP_PORT))
     }
 
     /// Returns where SIP is taken over UDP and TCP.
@@ -96,10 +144,6 @@ impl Config {
     /// Returns the token of that listener.
     pub fn admin_token(&self) -> &str {
         ADMIN_TOKEN
-    }
-
-    fn add(&mut self, lines: &str) {
-        writeln!(self.text, "{lines}").expect("a String takes everything");
     }
 }
 
