@@ -47,7 +47,7 @@ pub struct SocketPair {
 
 /// Where the plane gets socket pairs from: the one thing it asks of its shell in the middle of a step, because the
 /// port's number is part of the answer it is about to give.
-pub trait Sockets: Send {
+pub trait Sockets {
     /// Opens a pair; `None` when no port is left. An IPv6 pair where `wants_v6` is set and there is one.
     fn open(&mut self, wants_v6: bool) -> Option<SocketPair>;
     /// Closes a pair.

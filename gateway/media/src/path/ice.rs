@@ -139,7 +139,11 @@ impl IcePath {
     /// Begins another generation beside the current one.
     pub(crate) fn restart(&mut self, local: IceCredentials, now: Instant) -> Option<()> {
         let next = Generation::new(&self.settings, local, now)?;
-        if self.current.remote.is_some() { self.next = Some(next) } else { self.current = next }
+        if self.current.remote.is_some() {
+            self.next = Some(next)
+        } else {
+            self.current = next
+        }
         Some(())
     }
 
@@ -178,15 +182,14 @@ impl IcePath {
         &mut self,
         socket: SocketId,
         source: SocketAddr,
-        datagram: &[u8],
+        check: &Check<'_>,
         now: Instant,
     ) -> Result<(), Refusal> {
-        let check = Check::parse(datagram).ok_or(Refusal::Malformed)?;
         let local = self.local_address(socket).ok_or(Refusal::Malformed)?;
-        let is_next = self.next.as_ref().is_some_and(|next| next.is_addressed(&check, source));
+        let is_next = self.next.as_ref().is_some_and(|next| next.is_addressed(check, source));
         let generation = if is_next { self.next.as_mut() } else { None };
         let generation = generation.unwrap_or(&mut self.current);
-        generation.authenticate(&check, source)?;
+        generation.authenticate(check, source)?;
         match check.class {
             Class::Request => {
                 note(&mut self.authenticated, source, now);
@@ -196,12 +199,12 @@ impl IcePath {
             }
             Class::Success => note(&mut generation.proven, source, now),
             Class::Error => {
-                generation.handle_error(&check);
+                generation.handle_error(check);
                 return Ok(());
             }
             Class::Indication => return Ok(()),
         }
-        generation.feed(local, source, datagram, now);
+        generation.feed(local, source, check.message, now);
         let answers_consent = check.class == Class::Success;
         self.select_nominated(is_next, socket);
         self.drain(now);
@@ -271,11 +274,6 @@ impl IcePath {
         generations.flat_map(|one| &one.proven).any(|seen| seen.address == source)
     }
 
-    /// Whether a pair was found to work, so that something can be sent.
-    pub(crate) fn is_connected(&self) -> bool {
-        self.destination().is_some()
-    }
-
     fn consent_ends(&self) -> Option<Instant> {
         self.consent_at.map(|at| at + self.settings.consent_timeout)
     }
@@ -298,7 +296,11 @@ impl IcePath {
     }
 
     fn local_address(&self, socket: SocketId) -> Option<SocketAddr> {
-        self.settings.muxed.iter().find(|muxed| muxed.socket == socket).map(|muxed| muxed.advertised)
+        self.settings
+            .muxed
+            .iter()
+            .find(|muxed| muxed.socket == socket)
+            .map(|muxed| muxed.advertised)
     }
 
     /// A controlled agent follows the peer's nomination, also when the peer changes its mind, which `rtc-ice` does

@@ -2,7 +2,7 @@
 
 pub(crate) mod ice;
 pub(crate) mod r#static;
-mod stun;
+pub(crate) mod stun;
 
 use std::net::IpAddr;
 
@@ -37,7 +37,18 @@ mod tests {
 
     #[test]
     fn addresses_that_lead_back_into_the_host_are_refused() {
-        for ip in ["0.0.0.0", "127.0.0.1", "169.254.169.254", "224.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "ff02::1", "::ffff:127.0.0.1"] {
+        for ip in [
+            "0.0.0.0",
+            "127.0.0.1",
+            "169.254.169.254",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "fe80::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+        ] {
             assert!(!may_be_sent_to(ip.parse().unwrap(), false), "{ip}");
         }
         for ip in ["192.0.2.1", "10.0.0.1", "2001:db8::1", "fd00::1"] {

@@ -33,6 +33,7 @@ pub(crate) enum Source {
 pub(crate) struct StaticPath {
     pub(crate) pair: SocketPair,
     signalling_peer: Option<IpAddr>,
+    signalled: Option<SocketAddr>,
     rtp: Option<SocketAddr>,
     rtcp: Option<SocketAddr>,
     rtcp_mux: bool,
@@ -45,6 +46,7 @@ impl StaticPath {
         Self {
             pair,
             signalling_peer,
+            signalled: None,
             rtp: None,
             rtcp: None,
             rtcp_mux: false,
@@ -59,14 +61,14 @@ impl StaticPath {
         rtp: Option<SocketAddr>,
         rtcp: Option<SocketAddr>,
         rtcp_mux: bool,
-        signalled_before: Option<SocketAddr>,
         signalling_peer: Option<IpAddr>,
     ) {
         self.signalling_peer = signalling_peer.or(self.signalling_peer);
         self.rtcp_mux = rtcp_mux;
-        if self.is_learned && rtp.is_some() && rtp == signalled_before {
+        if self.is_learned && rtp.is_some() && rtp == self.signalled {
             return;
         }
+        self.signalled = rtp;
         self.rtp = rtp;
         self.rtcp = rtcp;
         self.is_locked = false;
@@ -99,6 +101,7 @@ impl StaticPath {
             return Source::Peer;
         }
         let is_translated = is_private(peer.ip()) && self.signalling_peer != Some(peer.ip());
+        let is_translated = is_translated || self.is_learned;
         if self.is_locked || !is_translated {
             return Source::Stranger;
         }
@@ -143,7 +146,7 @@ mod tests {
         let pair = SocketPair { rtp: SocketId(2), rtcp: SocketId(3), advertised };
         let mut path = StaticPath::new(pair, Some(signalling_peer.parse().unwrap()));
         let rtp: SocketAddr = signalled.parse().unwrap();
-        path.set_remote(Some(rtp), Some(SocketAddr::new(rtp.ip(), rtp.port() + 1)), false, None, None);
+        path.set_remote(Some(rtp), Some(SocketAddr::new(rtp.ip(), rtp.port() + 1)), false, None);
         path
     }
 
@@ -184,10 +187,11 @@ mod tests {
         let mut path = path("10.0.0.7:4000", "198.51.100.9");
         path.accept_rtp("198.51.100.9:61000".parse().unwrap());
         let signalled: SocketAddr = "10.0.0.7:4000".parse().unwrap();
-        path.set_remote(Some(signalled), None, false, Some(signalled), None);
-        assert_eq!(path.rtp_destination().unwrap().1, "198.51.100.9:61000".parse().unwrap());
+        path.set_remote(Some(signalled), None, false, None);
+        let learned: SocketAddr = "198.51.100.9:61000".parse().unwrap();
+        assert_eq!(path.rtp_destination().unwrap().1, learned);
         let moved = "10.0.0.7:4100".parse().unwrap();
-        path.set_remote(Some(moved), None, false, Some(signalled), None);
+        path.set_remote(Some(moved), None, false, None);
         assert_eq!(path.rtp_destination().unwrap().1, moved);
     }
 }

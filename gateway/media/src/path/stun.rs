@@ -31,7 +31,7 @@ pub(crate) enum Class {
 /// One Binding message with a MESSAGE-INTEGRITY that was not checked yet.
 #[derive(Debug)]
 pub(crate) struct Check<'a> {
-    message: &'a [u8],
+    pub(crate) message: &'a [u8],
     /// Where the MESSAGE-INTEGRITY attribute starts.
     integrity_at: usize,
     pub(crate) class: Class,

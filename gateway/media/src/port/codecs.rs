@@ -41,8 +41,7 @@ pub(crate) fn for_offer(like: Option<&MediaLine>, before: &[Codec]) -> Vec<Codec
     for clock_hz in clocks {
         let told = like.and_then(|line| line.telephone_event(Some(clock_hz))).cloned();
         let own_type = if clock_hz == 8_000 { 101 } else { 110 };
-        let mut event =
-            told.unwrap_or_else(|| Codec::new(own_type, "telephone-event", clock_hz));
+        let mut event = told.unwrap_or_else(|| Codec::new(own_type, "telephone-event", clock_hz));
         event.fmtp = Some("0-16".to_owned());
         sound.push(event);
     }
@@ -109,9 +108,9 @@ fn is_relayable(one: &Codec, other: &Codec) -> bool {
 fn unique<'a>(codecs: impl Iterator<Item = &'a Codec>) -> Vec<Codec> {
     let mut unique: Vec<Codec> = Vec::new();
     for codec in codecs {
-        let is_there = unique.iter().any(|one| {
-            one.is_same_encoding(codec) || one.payload_type == codec.payload_type
-        });
+        let is_there = unique
+            .iter()
+            .any(|one| one.is_same_encoding(codec) || one.payload_type == codec.payload_type);
         if !is_there {
             unique.push(codec.clone());
         }
@@ -131,7 +130,8 @@ fn number(codecs: Vec<Codec>, before: &[Codec]) -> Vec<Codec> {
         let wanted = before.iter().find(|one| one.is_same_encoding(&codec));
         let wanted = wanted.map_or(codec.payload_type, |one| one.payload_type);
         let mut tried = std::iter::once(wanted).chain(DYNAMIC.rev());
-        let Some(free) = tried.find(|payload_type| is_free(*payload_type, &codec, &numbered)) else {
+        let Some(free) = tried.find(|payload_type| is_free(*payload_type, &codec, &numbered))
+        else {
             continue;
         };
         codec.payload_type = free;
@@ -163,8 +163,16 @@ mod tests {
 
     #[test]
     fn an_answer_has_the_offers_numbers_in_the_far_sides_order() {
-        let offer = line(&[(111, "opus", 48_000), (9, "G722", 8_000), (0, "PCMU", 8_000), (126, "telephone-event", 8_000), (110, "telephone-event", 48_000), (13, "CN", 8_000)]);
-        let like = line(&[(0, "PCMU", 8_000), (96, "G722", 8_000), (101, "telephone-event", 8_000)]);
+        let offer = line(&[
+            (111, "opus", 48_000),
+            (9, "G722", 8_000),
+            (0, "PCMU", 8_000),
+            (126, "telephone-event", 8_000),
+            (110, "telephone-event", 48_000),
+            (13, "CN", 8_000),
+        ]);
+        let like =
+            line(&[(0, "PCMU", 8_000), (96, "G722", 8_000), (101, "telephone-event", 8_000)]);
         let expected = [(0, "PCMU"), (9, "G722"), (126, "telephone-event")];
         let answer = for_answer(&offer, Some(&like));
         assert_eq!(types(&answer), expected.map(|(number, name)| (number, name.to_owned())));

@@ -99,10 +99,9 @@ pub(crate) enum Role {
 impl Role {
     /// Our role, and the word for it in our answer, by the peer's offer. Where we may choose, we open: that spares
     /// the round trip of a cookie, and no hello of a stranger means anything to us.
-    pub(crate) fn by_offer(setup: Option<Setup>, standing: Option<Self>) -> Option<Self> {
+    pub(crate) fn by_offer(setup: Option<Setup>) -> Option<Self> {
         match setup {
-            Some(Setup::ActPass) => Some(standing.unwrap_or(Self::Client)),
-            Some(Setup::Passive) => Some(Self::Client),
+            Some(Setup::ActPass | Setup::Passive) => Some(Self::Client),
             // An offer without the attribute is active (RFC 4145 §4).
             Some(Setup::Active) | None => Some(Self::Server),
             Some(Setup::HoldConn) => None,
@@ -131,7 +130,6 @@ impl Role {
 pub(crate) struct Keys {
     pub(crate) opener: Opener,
     pub(crate) sealer: Sealer,
-    pub(crate) suite: Suite,
 }
 
 /// What became of a datagram or a deadline.
@@ -169,7 +167,11 @@ pub(crate) struct Association {
 
 impl Association {
     /// Prepares an association; `None` where none of the fingerprints can be checked.
-    pub(crate) fn new(identity: &Identity, role: Role, fingerprints: &[Fingerprint]) -> Option<Self> {
+    pub(crate) fn new(
+        identity: &Identity,
+        role: Role,
+        fingerprints: &[Fingerprint],
+    ) -> Option<Self> {
         let usable: Vec<_> =
             fingerprints.iter().filter(|one| algorithm(&one.hash).is_some()).cloned().collect();
         if usable.is_empty() {
@@ -292,7 +294,7 @@ impl Association {
             Role::Client => (client, server),
             Role::Server => (server, client),
         };
-        Some(Keys { opener: Opener::new(&theirs), sealer: Sealer::new(&ours), suite })
+        Some(Keys { opener: Opener::new(&theirs), sealer: Sealer::new(&ours) })
     }
 
     /// A handshake can fail because of lost or forged datagrams; a wrong certificate is final (security row 23).

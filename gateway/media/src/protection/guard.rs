@@ -2,7 +2,7 @@
 
 use gateway_core::media::Protection;
 
-use crate::srtp::{Opener, Refused, Sealer};
+use crate::srtp::{Opener, Refused, Sealer, Suite};
 
 /// Opens what comes in and seals what goes out.
 pub(crate) enum Guard {
@@ -20,6 +20,14 @@ pub(crate) enum Guard {
 }
 
 impl Guard {
+    /// The suite, where there is one.
+    pub(crate) fn suite(&self) -> Option<Suite> {
+        match self {
+            Self::Closed | Self::Clear => None,
+            Self::Srtp { sealer, .. } => Some(sealer.suite()),
+        }
+    }
+
     /// Whether packets can pass.
     pub(crate) fn is_open(&self) -> bool {
         !matches!(self, Self::Closed)

@@ -1,0 +1,456 @@
+//! Offers and answers of one audio line (RFC 3264), ours and the peer's.
+//!
+//! ```text
+//!  open_by_offer, reoffer --> offered --accept--> agreed      rollback: offered is forgotten
+//!  open_by_answer, answer ----------------------> agreed      a failure leaves everything as it was
+//! ```
+//!
+//! Everything is checked before anything is changed.
+
+use std::time::Instant;
+
+use gateway_core::cause::Cause;
+use gateway_core::description::{
+    Answer, Codec, Description, Direction, IceCredentials, MediaKind, MediaLine, Offer,
+};
+use gateway_core::ids::PortId;
+use gateway_core::media::{MediaEvent, PathKind, Profile, Protection};
+
+use super::describe::{peer_address, proto, set_codecs};
+use super::{Agreed, Impossible, Keying, Means, Path, Port, Settings, codecs};
+use crate::io::random_text;
+use crate::path::ice::IcePath;
+use crate::path::may_be_sent_to;
+use crate::path::r#static::StaticPath;
+use crate::protection::dtls::{Association, Role};
+use crate::protection::guard::{Guard, offered_by};
+use crate::protection::sdes::{self, Agreement};
+use crate::srtp::{Opener, Sealer, Suite};
+
+/// What we offer by ourselves. 32-bit tags are only taken, never asked for.
+const OFFERED_SUITES: [Suite; 3] =
+    [Suite::AeadAes128Gcm, Suite::AesCm256HmacSha1_80, Suite::AesCm128HmacSha1_80];
+
+/// What a peer's line leads to, before anything is changed.
+struct Plan {
+    place: usize,
+    line: MediaLine,
+    agreed: Vec<Agreed>,
+    keys: NewKeys,
+    is_peer_lite: bool,
+}
+
+enum NewKeys {
+    Clear,
+    Sdes(Agreement),
+    Dtls(Option<Box<Association>>),
+}
+
+impl Port {
+    /// Opens a port that offers.
+    pub(crate) fn open_by_offer(
+        id: PortId,
+        profile: Profile,
+        like: Option<&Description>,
+        means: &mut Means<'_>,
+    ) -> Result<Self, Impossible> {
+        let like_line = like_line(like)?;
+        let wants_v6 = false;
+        let path = open_path(profile.path, &profile, wants_v6, means)?;
+        let keying = match profile.protection {
+            Protection::Clear => Keying::Clear,
+            Protection::Sdes => Keying::Sdes {
+                offered: sdes::offer(&OFFERED_SUITES, means.random),
+                agreement: None,
+                retired: Vec::new(),
+            },
+            Protection::Dtls => Keying::Dtls(None),
+            Protection::Zrtp => return Err(impossible(Cause::Security, "ZRTP is not supported")),
+        };
+        let mut port = Self::new(id, profile, path, keying, means);
+        port.offer(Direction::SendRecv, like_line, means.settings);
+        Ok(port)
+    }
+
+    /// Opens a port by a peer's offer.
+    pub(crate) fn open_by_answer(
+        id: PortId,
+        profile: Profile,
+        offer: &Description,
+        like: Option<&Description>,
+        means: &mut Means<'_>,
+    ) -> Result<Self, Impossible> {
+        let (place, line) = audio_line(offer)?;
+        let codecs = common_codecs(line, like_line(like)?)?;
+        let protection = choose_protection(&profile, line)?;
+        let kind = path_kind(line);
+        check_address(line, kind, means.settings)?;
+        let keying = match protection {
+            Protection::Clear => Keying::Clear,
+            Protection::Sdes => {
+                Keying::Sdes { offered: Vec::new(), agreement: None, retired: Vec::new() }
+            }
+            Protection::Dtls | Protection::Zrtp => Keying::Dtls(None),
+        };
+        let keys = answered_keys(&keying, line, means)?;
+        let wants_v6 = line.address.is_some_and(|ip| ip.is_ipv6());
+        let path = open_path(kind, &profile, wants_v6, means)?;
+        let mut port = Self::new(id, profile, path, keying, means);
+        let agreed = codecs::agree(&codecs, &codecs);
+        let is_peer_lite = offer.is_ice_lite;
+        let plan = Plan { place, line: line.clone(), agreed, keys, is_peer_lite };
+        port.answer(offer, plan, codecs, means);
+        Ok(port)
+    }
+
+    /// Updates the port by a peer's offer.
+    pub(crate) fn update(
+        &mut self,
+        profile: Profile,
+        offer: &Offer,
+        like: Option<&Description>,
+        means: &mut Means<'_>,
+    ) -> Result<(), Impossible> {
+        let offer = &offer.0;
+        let (place, line) = audio_line(offer)?;
+        let codecs = common_codecs(line, like_line(like)?)?;
+        let protection = choose_protection(&profile, line)?;
+        if protection != self.keying.protection() {
+            return Err(impossible(Cause::Security, "the protection cannot change during a call"));
+        }
+        let kind = path_kind(line);
+        if kind != self.path.kind() {
+            return Err(impossible(Cause::NotAcceptable, "ICE cannot come or go during a call"));
+        }
+        check_address(line, kind, means.settings)?;
+        let keys = answered_keys(&self.keying, line, means)?;
+        if let (Path::Ice(path), Some(remote)) = (&mut self.path, &line.ice)
+            && path.is_restart(remote)
+        {
+            let local = ice_credentials(means);
+            path.restart(local, means.now).ok_or_else(|| broken("no ICE agent"))?;
+        }
+        if let Path::Static(path) = &mut self.path {
+            path.unlock();
+        }
+        self.offered = None;
+        self.profile = profile;
+        let agreed = codecs::agree(&codecs, &codecs);
+        let is_peer_lite = offer.is_ice_lite;
+        let plan = Plan { place, line: line.clone(), agreed, keys, is_peer_lite };
+        self.answer(offer, plan, codecs, means);
+        Ok(())
+    }
+
+    /// Makes another offer.
+    pub(crate) fn reoffer(
+        &mut self,
+        direction: Direction,
+        like: Option<&Description>,
+        settings: &Settings,
+    ) -> Result<(), Impossible> {
+        let like_line = like_line(like)?.cloned();
+        let standing = self.local.as_ref().and_then(Description::audio).cloned();
+        if let Keying::Sdes { offered, agreement: Some(agreement), .. } = &mut self.keying {
+            *offered = sdes::offer_again(agreement);
+        }
+        self.offer(direction, like_line.as_ref().or(standing.as_ref()), settings);
+        Ok(())
+    }
+
+    /// Forgets our last offer.
+    pub(crate) fn rollback(&mut self) {
+        self.offered = None;
+    }
+
+    /// Applies a peer's answer to our last offer.
+    pub(crate) fn accept(
+        &mut self,
+        answer: &Answer,
+        is_final: bool,
+        means: &mut Means<'_>,
+    ) -> Result<(), Impossible> {
+        let base = self.offered.clone().or_else(|| self.local.clone());
+        let base = base.ok_or_else(|| impossible(Cause::NotAcceptable, "nothing was offered"))?;
+        let place = base.media.iter().position(|line| !line.is_refused());
+        let place = place.ok_or_else(|| broken("the offer has no line"))?;
+        let line = answer
+            .0
+            .media
+            .get(place)
+            .filter(|line| line.kind == MediaKind::Audio && !line.is_refused());
+        let line = line.ok_or_else(|| impossible(Cause::NotAcceptable, "sound was refused"))?;
+        let agreed = codecs::agree(&base.media[place].codecs, &line.codecs);
+        if agreed.is_empty() {
+            return Err(no_codec());
+        }
+        check_address(line, self.path.kind(), means.settings)?;
+        let keys = self.accepted_keys(line, means.settings)?;
+        let plan =
+            Plan { place, line: line.clone(), agreed, keys, is_peer_lite: answer.0.is_ice_lite };
+        let ours = base.media[place].direction;
+        self.local = Some(base);
+        self.remote = Some(answer.0.clone());
+        if is_final {
+            self.offered = None;
+        }
+        self.apply(plan, ours.and(line.direction.reversed()), true, means.now);
+        Ok(())
+    }
+
+    fn offer(&mut self, direction: Direction, like: Option<&MediaLine>, settings: &Settings) {
+        let standing = self.local.clone();
+        let before = standing.as_ref().and_then(Description::audio);
+        let known = before.map_or(&[][..], |line| &line.codecs);
+        let codecs = codecs::for_offer(like, known);
+        let is_ice = self.path.kind() == PathKind::Ice;
+        let own = proto(self.keying.protection(), is_ice);
+        let proto = before.map_or(own, |line| &line.proto);
+        let mut line = self.line(settings, proto, direction);
+        line.rtcp_mux |= self.profile.rtcp_mux;
+        line.mid = match before {
+            Some(before) => before.mid.clone(),
+            None => is_ice.then(|| "0".to_owned()),
+        };
+        self.add_offered_keys(&mut line);
+        set_codecs(&mut line, codecs, like.and_then(|like| like.ptime_ms));
+        let place = standing
+            .as_ref()
+            .and_then(|standing| standing.media.iter().position(|line| !line.is_refused()));
+        let description = self.description(settings, standing.as_ref(), place.unwrap_or(0), line);
+        self.offered = Some(description.clone());
+        self.events.push_back(MediaEvent::Offered(self.id, Offer(description)));
+    }
+
+    fn answer(
+        &mut self,
+        offer: &Description,
+        plan: Plan,
+        codecs: Vec<Codec>,
+        means: &mut Means<'_>,
+    ) {
+        let place = plan.place;
+        let (mid, proto, ptime_ms) =
+            (plan.line.mid.clone(), plan.line.proto.clone(), plan.line.ptime_ms);
+        let rtcp_mux = plan.line.rtcp_mux;
+        let mut direction = plan.line.direction.reversed();
+        if peer_address(plan.line.rtp_address()).is_none() && plan.line.ice.is_none() {
+            // The unspecified address is the hold of RFC 2543: nothing is sent.
+            direction = direction.and(Direction::RecvOnly);
+        }
+        self.remote = Some(offer.clone());
+        self.apply(plan, direction, false, means.now);
+        let mut line = self.line(means.settings, &proto, direction);
+        line.mid = mid;
+        line.rtcp_mux = rtcp_mux;
+        self.add_answered_keys(&mut line);
+        set_codecs(&mut line, codecs, ptime_ms);
+        let description = self.description(means.settings, Some(offer), place, line);
+        self.local = Some(description.clone());
+        self.events.push_back(MediaEvent::Answered(self.id, Answer(description)));
+        self.progress(means.now);
+    }
+
+    /// Makes the plan true.
+    fn apply(&mut self, plan: Plan, direction: Direction, is_offerer: bool, now: Instant) {
+        self.direction = direction;
+        self.flow.set_agreed(&plan.agreed);
+        match &mut self.path {
+            Path::Static(path) => {
+                let rtp = peer_address(plan.line.rtp_address());
+                let rtcp = peer_address(plan.line.rtcp_address());
+                let peer = self.profile.signalling_peer;
+                path.set_remote(rtp, rtcp, plan.line.rtcp_mux, peer);
+            }
+            Path::Ice(path) => {
+                if let Some(remote) = &plan.line.ice {
+                    path.start(remote, is_offerer || plan.is_peer_lite, now);
+                }
+                for candidate in &plan.line.candidates {
+                    path.add_candidate(candidate, now);
+                }
+            }
+        }
+        match plan.keys {
+            NewKeys::Clear => {}
+            NewKeys::Sdes(agreement) => self.set_agreement(agreement),
+            NewKeys::Dtls(None) => {}
+            NewKeys::Dtls(Some(association)) => self.keying = Keying::Dtls(Some(association)),
+        }
+        self.progress(now);
+    }
+
+    /// The keys of an answer to our offer.
+    fn accepted_keys(&self, line: &MediaLine, settings: &Settings) -> Result<NewKeys, Impossible> {
+        match &self.keying {
+            Keying::Clear => Ok(NewKeys::Clear),
+            Keying::Sdes { offered, .. } => sdes::accept(offered, &line.crypto)
+                .map(NewKeys::Sdes)
+                .map_err(|fault| (Cause::Security, fault.to_string())),
+            Keying::Dtls(Some(standing)) if standing.is_with(&line.fingerprints) => {
+                Ok(NewKeys::Dtls(None))
+            }
+            Keying::Dtls(_) => {
+                let role = Role::by_answer(line.setup);
+                associate(role, line, settings)
+            }
+        }
+    }
+
+    /// Changes only the directions whose key changed: a key must not begin to count anew.
+    fn set_agreement(&mut self, new: Agreement) {
+        let Keying::Sdes { agreement, retired, .. } = &mut self.keying else { return };
+        let standing = agreement.replace(new.clone());
+        let has = |ours: bool| {
+            standing.as_ref().is_some_and(|standing| {
+                if ours {
+                    standing.ours.is_same(&new.ours)
+                } else {
+                    standing.theirs.is_same(&new.theirs)
+                }
+            })
+        };
+        let (old_opener, old_sealer) = match std::mem::replace(&mut self.guard, Guard::Closed) {
+            Guard::Closed | Guard::Clear => (None, None),
+            Guard::Srtp { opener, sealer } => (Some(opener), Some(sealer)),
+        };
+        let opener = match old_opener.filter(|_| has(false)) {
+            Some(opener) => opener,
+            None => {
+                self.is_secured_told = false;
+                Box::new(Opener::new(&new.theirs))
+            }
+        };
+        let mut old_sealer = old_sealer;
+        let kept = if has(true) { old_sealer.take() } else { None };
+        let sealer = kept.unwrap_or_else(|| {
+            if let (Some(standing), Some(sealer)) = (&standing, old_sealer.take()) {
+                retired.push((standing.ours.clone(), sealer));
+            }
+            let place = retired.iter().position(|(key, _)| key.is_same(&new.ours));
+            place.map_or_else(|| Box::new(Sealer::new(&new.ours)), |at| retired.remove(at).1)
+        });
+        self.guard = Guard::Srtp { opener, sealer };
+    }
+}
+
+fn impossible(cause: Cause, reason: &str) -> Impossible {
+    (cause, reason.to_owned())
+}
+
+fn broken(reason: &str) -> Impossible {
+    impossible(Cause::Failed, reason)
+}
+
+fn no_codec() -> Impossible {
+    impossible(Cause::NotAcceptable, "the two sides have no codec in common")
+}
+
+fn like_line(like: Option<&Description>) -> Result<Option<&MediaLine>, Impossible> {
+    match like {
+        None => Ok(None),
+        Some(like) => like.audio().map(Some).ok_or_else(no_codec),
+    }
+}
+
+fn audio_line(offer: &Description) -> Result<(usize, &MediaLine), Impossible> {
+    let is_audio = |line: &MediaLine| line.kind == MediaKind::Audio && !line.is_refused();
+    let place = offer.media.iter().position(is_audio);
+    let place = place.ok_or_else(|| impossible(Cause::NotAcceptable, "the offer has no sound"))?;
+    Ok((place, &offer.media[place]))
+}
+
+fn common_codecs(line: &MediaLine, like: Option<&MediaLine>) -> Result<Vec<Codec>, Impossible> {
+    let codecs = codecs::for_answer(line, like);
+    if codecs.iter().any(Codec::carries_sound) { Ok(codecs) } else { Err(no_codec()) }
+}
+
+fn choose_protection(profile: &Profile, line: &MediaLine) -> Result<Protection, Impossible> {
+    let offered = offered_by(line);
+    let chosen = profile.accepts.iter().find(|accepted| offered.contains(accepted)).copied();
+    chosen.ok_or_else(|| {
+        impossible(Cause::Security, "the offer has no protection that this leg accepts")
+    })
+}
+
+/// ICE is answered with ICE where it needs one port only; else as by a peer without it (RFC 8839 §4.2.5).
+fn path_kind(line: &MediaLine) -> PathKind {
+    if line.ice.is_some() && line.rtcp_mux { PathKind::Ice } else { PathKind::Static }
+}
+
+/// An address without ICE is sent to without asking: it must not lead back into this host or network link.
+fn check_address(line: &MediaLine, kind: PathKind, settings: &Settings) -> Result<(), Impossible> {
+    let missing = || impossible(Cause::NotAcceptable, "the description names no usable address");
+    match kind {
+        PathKind::Ice => line.ice.as_ref().map(|_| ()).ok_or_else(missing),
+        PathKind::Static => {
+            let allow_loopback = settings.ice.allow_loopback;
+            let is_usable = |ip| may_be_sent_to(ip, allow_loopback);
+            let rtp = line.rtp_address().ok_or_else(missing)?;
+            let rtcp = line.rtcp_address().ok_or_else(missing)?;
+            let is_hold = rtp.ip().is_unspecified();
+            if is_hold || is_usable(rtp.ip()) && is_usable(rtcp.ip()) {
+                Ok(())
+            } else {
+                Err(missing())
+            }
+        }
+    }
+}
+
+fn open_path(
+    kind: PathKind,
+    profile: &Profile,
+    wants_v6: bool,
+    means: &mut Means<'_>,
+) -> Result<Path, Impossible> {
+    match kind {
+        PathKind::Static => {
+            let pair = means.sockets.open(wants_v6);
+            let pair = pair.ok_or_else(|| impossible(Cause::Overload, "no media port is free"))?;
+            Ok(Path::Static(StaticPath::new(pair, profile.signalling_peer)))
+        }
+        PathKind::Ice => {
+            let local = ice_credentials(means);
+            let path = IcePath::new(means.settings.ice.clone(), local, means.now);
+            Ok(Path::Ice(Box::new(path.ok_or_else(|| broken("no ICE agent"))?)))
+        }
+    }
+}
+
+/// At least 24 and 128 bits of randomness (RFC 8445 §5.3).
+fn ice_credentials(means: &mut Means<'_>) -> IceCredentials {
+    IceCredentials { ufrag: random_text(means.random, 8), pwd: random_text(means.random, 24) }
+}
+
+/// The keys of our answer to a peer's offer.
+fn answered_keys(
+    keying: &Keying,
+    line: &MediaLine,
+    means: &mut Means<'_>,
+) -> Result<NewKeys, Impossible> {
+    match keying {
+        Keying::Clear => Ok(NewKeys::Clear),
+        Keying::Sdes { agreement, .. } => {
+            sdes::answer(&line.crypto, &Suite::PREFERRED, agreement.as_ref(), means.random)
+                .map(NewKeys::Sdes)
+                .map_err(|fault| (Cause::Security, fault.to_string()))
+        }
+        Keying::Dtls(Some(standing)) if standing.is_with(&line.fingerprints) => {
+            Ok(NewKeys::Dtls(None))
+        }
+        Keying::Dtls(_) => associate(Role::by_offer(line.setup), line, means.settings),
+    }
+}
+
+fn associate(
+    role: Option<Role>,
+    line: &MediaLine,
+    settings: &Settings,
+) -> Result<NewKeys, Impossible> {
+    let role = role.ok_or_else(|| impossible(Cause::NotAcceptable, "nobody opens DTLS"))?;
+    let association = Association::new(&settings.identity, role, &line.fingerprints);
+    let association = association
+        .ok_or_else(|| impossible(Cause::Security, "no usable certificate fingerprint"))?;
+    Ok(NewKeys::Dtls(Some(Box::new(association))))
+}
