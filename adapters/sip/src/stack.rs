@@ -142,6 +142,11 @@ impl Advertised {
         self.0.get(&(transport, remote.is_ipv6())).copied()
     }
 
+    /// Whether others reach us at that address.
+    pub fn has(&self, ip: std::net::IpAddr) -> bool {
+        self.0.values().any(|address| address.ip() == ip)
+    }
+
     fn any(&self, remote: SocketAddr) -> Option<SocketAddr> {
         self.0.iter().find(|((_, v6), _)| *v6 == remote.is_ipv6()).map(|(_, address)| *address)
     }
@@ -195,6 +200,11 @@ impl Stack {
     /// Fresh unguessable text for tags and Call-IDs.
     pub fn token(&mut self) -> String {
         self.tokens.token()
+    }
+
+    /// A number below `bound`, for jitter.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.tokens.below(bound)
     }
 
     /// Refuses every new request outside a dialog from now on (RFC 3261 §21.5.4).

@@ -175,14 +175,12 @@ impl Dialog {
         &self.remote
     }
 
-    /// Where requests of this dialog go. A connection is kept to while it lives. By UDP the next
+    /// Where requests of this dialog go. A connection is kept to while it lives. Else the next
     /// hop's literal address counts (RFC 3261 §12.2.1.1), unless it is one that only the peer's own
     /// network knows: a peer behind a NAT is answered where it was seen.
     pub fn target(&self) -> Target {
         let mut target = self.target.clone();
-        if target.transport == Transport::Udp
-            && let Some(hop) = self.hop_address()
-        {
+        if let Some(hop) = self.hop_address() {
             let is_same_host = hop.ip() == self.source.ip();
             let is_near = self.is_proxied && is_private(self.source.ip());
             if is_same_host || is_near || !is_private(hop.ip()) {
@@ -190,6 +188,12 @@ impl Dialog {
             }
         }
         target
+    }
+
+    /// Makes requests go by that connection from now on.
+    pub fn move_to(&mut self, flow: Flow) {
+        self.target = Target { server_name: self.target.server_name.clone(), ..flow.into() };
+        self.source = flow.remote;
     }
 
     fn hop_address(&self) -> Option<SocketAddr> {

@@ -135,3 +135,24 @@ pub struct Transmit {
     /// Whom to tell when it cannot be sent.
     pub transaction: Option<TransactionId>,
 }
+
+impl From<Transport> for gateway_adapter::Transport {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Udp => Self::Udp,
+            Transport::Tcp => Self::Tcp,
+            Transport::Tls => Self::Tls,
+        }
+    }
+}
+
+impl From<gateway_adapter::Target> for Target {
+    fn from(found: gateway_adapter::Target) -> Self {
+        let transport = match found.transport {
+            gateway_adapter::Transport::Udp => Transport::Udp,
+            gateway_adapter::Transport::Tcp => Transport::Tcp,
+            gateway_adapter::Transport::Tls => Transport::Tls,
+        };
+        Self { server_name: Some(found.name), ..Self::new(transport, found.address) }
+    }
+}

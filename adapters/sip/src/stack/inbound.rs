@@ -46,18 +46,18 @@ impl Stack {
             self.counters.stray_responses += 1;
             return;
         };
-        let mut wants_cancel = false;
+        let mut wants_cancel = None;
         let is_passed = self.feed(id, |kept| match &mut kept.machine {
             Machine::ClientInvite(machine) => {
                 let step = machine.handle_response(&response, now);
-                wants_cancel = kept.wants_cancel && machine.is_proceeding();
+                wants_cancel = kept.wants_cancel.filter(|_| machine.is_proceeding());
                 step
             }
             Machine::ClientOther(machine) => machine.handle_response(&response, now),
             Machine::ServerInvite(_) | Machine::ServerOther(_) => Default::default(),
         });
-        if wants_cancel {
-            self.cancel(id, now);
+        if let Some(reason) = wants_cancel {
+            self.cancel(id, reason, now);
         }
         if is_passed {
             self.events.push_back(Event::Response { id, response: Box::new(response), flow });

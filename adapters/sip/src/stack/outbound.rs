@@ -84,24 +84,29 @@ impl Stack {
     }
 
     /// Gives up an INVITE of ours: the CANCEL leaves at once or, as RFC 3261 §9.1 demands, after
-    /// the first provisional response. Whatever answer comes is still reported.
-    pub fn cancel(&mut self, id: TransactionId, now: Instant) {
+    /// the first provisional response. Whatever answer comes is still reported. `reason` is the
+    /// value of its Reason header (RFC 3326).
+    pub fn cancel(&mut self, id: TransactionId, reason: Option<&'static str>, now: Instant) {
         let Some(kept) = self.table.get_mut(id) else { return };
         let Machine::ClientInvite(machine) = &mut kept.machine else { return };
         if !machine.is_pending() {
             return;
         }
         if !machine.is_proceeding() {
-            kept.wants_cancel = true;
+            kept.wants_cancel = Some(reason);
             return;
         }
-        kept.wants_cancel = false;
+        kept.wants_cancel = None;
         machine.handle_cancelled(now);
         let invite = machine.request().clone();
         let target = kept.target.clone();
         self.table.settle(id);
         let Ok(Message::Request(invite)) = wire::parse(invite) else { return };
-        self.send_cancel(&invite.cancel(), target, now);
+        let mut cancel = invite.cancel();
+        if let Some(reason) = reason {
+            cancel.push("Reason", reason);
+        }
+        self.send_cancel(&cancel, target, now);
     }
 
     /// The CANCEL keeps the INVITE's branch and goes the INVITE's way; its answer tells nothing.

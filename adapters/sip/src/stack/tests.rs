@@ -160,7 +160,7 @@ fn a_cancel_of_ours_waits_for_the_first_provisional_answer() {
     let id = stack.send_request(invite, Target::new(Transport::Udp, remote()), now).unwrap();
     let sent = stack.poll_transmit().unwrap();
     let Ok(wire::Message::Request(sent)) = wire::parse(sent.bytes) else { panic!("no request") };
-    stack.cancel(id, now);
+    stack.cancel(id, None, now);
     assert!(stack.poll_transmit().is_none());
     stack.handle_message(flow(Transport::Udp), Response::to_request(&sent, 100).render(), now);
     let cancel = stack.poll_transmit().unwrap();

@@ -214,6 +214,12 @@ impl Guard {
     }
 }
 
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guard")
+    }
+}
+
 impl Spent {
     /// Takes a count once; counts more than 64 below the highest are refused unseen.
     fn take(&mut self, count: u32) -> bool {

@@ -71,7 +71,7 @@ impl Oracle {
                     theirs::TuEvent::Response(_) => self.seen.push(Seen::Told(self.now, "pass")),
                     theirs::TuEvent::Ack(_) => self.seen.push(Seen::Told(self.now, "pass")),
                     theirs::TuEvent::Timeout => self.seen.push(Seen::Told(self.now, "timeout")),
-                    _ => {}
+                    theirs::TuEvent::Request(_) | theirs::TuEvent::TransportError | _ => {}
                 },
                 theirs::Output::Terminated(_) => {
                     self.is_over = true;

@@ -85,8 +85,8 @@ pub struct Kept {
     pub machine: Machine,
     /// Where its messages go.
     pub target: Target,
-    /// A CANCEL waits for the first provisional response (RFC 3261 §9.1).
-    pub wants_cancel: bool,
+    /// A CANCEL waits for the first provisional response (RFC 3261 §9.1); with its Reason.
+    pub wants_cancel: Option<Option<&'static str>>,
     /// A request that went to TCP for its length, to be sent by UDP if TCP is refused
     /// (RFC 3261 §18.1.1).
     pub fallback: Option<Box<Request>>,
@@ -154,7 +154,7 @@ impl Table {
         let kept = Kept {
             machine,
             target,
-            wants_cancel: false,
+            wants_cancel: None,
             fallback: None,
             key,
             merge_key: None,

@@ -1,0 +1,181 @@
+//! The shell: sockets, clock and channels around the [`Agent`].
+
+#![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock")]
+
+use std::time::{Duration, Instant};
+
+use gateway_adapter::{Adapter, AdapterFailed, Edge, Event, Query, Resolver, Running};
+use gateway_core::Scheme;
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::mpsc;
+use tokio::time::{sleep_until, timeout};
+
+use crate::agent::Agent;
+use crate::config::{Config, SipAccount};
+use crate::line::{Asker, Output};
+use crate::stack::flow::Target;
+use crate::stack::transport::{Arrival, Transports};
+
+/// Messages handled in one go before commands get their turn.
+const BATCH: usize = 64;
+
+type Found = (Asker, Result<Vec<Target>, String>);
+
+/// The SIP network.
+#[derive(Debug)]
+pub struct SipAdapter {
+    config: Config,
+    accounts: Vec<SipAccount>,
+}
+
+impl SipAdapter {
+    /// Takes its configuration and the phones of all accounts.
+    pub fn new(config: Config, accounts: Vec<SipAccount>) -> Self {
+        Self { config, accounts }
+    }
+}
+
+impl Adapter for SipAdapter {
+    fn name(&self) -> &'static str {
+        "sip"
+    }
+
+    fn schemes(&self) -> &'static [Scheme] {
+        &[Scheme::Sip, Scheme::Sips, Scheme::Tel]
+    }
+
+    fn run(self: Box<Self>, edge: Edge) -> Running {
+        Box::pin(async move { Shell::start(&self, edge)?.run().await })
+    }
+}
+
+struct Shell {
+    agent: Agent,
+    transports: Transports,
+    edge: Edge,
+    found: mpsc::Receiver<Found>,
+    find: mpsc::Sender<Found>,
+}
+
+impl Shell {
+    fn start(adapter: &SipAdapter, edge: Edge) -> Result<Self, AdapterFailed> {
+        let config = &adapter.config;
+        config.check().map_err(|why| AdapterFailed::new("configure sip", why))?;
+        let transports = Transports::bind(config.settings())
+            .map_err(|error| AdapterFailed::new("bind the sip sockets", error))?;
+        let mut seed = [0; 32];
+        SystemRandom::new()
+            .fill(&mut seed)
+            .map_err(|_| AdapterFailed::new("read random numbers", "the system has none"))?;
+        let advertised = transports.advertised().clone();
+        let agent = Agent::new(config, &adapter.accounts, advertised, seed, Instant::now());
+        let (find, found) = mpsc::channel(64);
+        for (transport, address) in transports.listening() {
+            tracing::info!(?transport, %address, "sip listens");
+        }
+        Ok(Self { agent, transports, edge, found, find })
+    }
+
+    async fn run(mut self) -> Result<(), AdapterFailed> {
+        self.agent.handle_timeout(Instant::now());
+        loop {
+            self.pump();
+            let deadline = self.agent.poll_timeout().map(Into::into);
+            tokio::select! {
+                command = self.edge.next() => match command {
+                    Some(command) => self.agent.handle_command(command, Instant::now()),
+                    None => break,
+                },
+                arrival = self.transports.next() => self.take_batch(arrival),
+                Some((asker, found)) = self.found.recv() => {
+                    self.agent.handle_targets(&asker, found, Instant::now());
+                }
+                () = sleep_until(deadline.unwrap_or_else(far_away)) => {
+                    self.agent.handle_timeout(Instant::now());
+                }
+            }
+        }
+        self.say_farewell().await;
+        Ok(())
+    }
+
+    /// Ends what lives and gives the wire a moment to hear of it.
+    async fn say_farewell(&mut self) {
+        self.agent.stop(Instant::now());
+        self.pump();
+        let until_quiet = async {
+            while !self.agent.is_quiet() {
+                let deadline = self.agent.poll_timeout().map(Into::into);
+                tokio::select! {
+                    arrival = self.transports.next() => self.take_batch(arrival),
+                    () = sleep_until(deadline.unwrap_or_else(far_away)) => {
+                        self.agent.handle_timeout(Instant::now());
+                    }
+                }
+                self.pump();
+            }
+        };
+        // Whoever does not answer in time is left to find out.
+        let _ = timeout(Agent::FAREWELL, until_quiet).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
+    fn take_batch(&mut self, first: Arrival) {
+        self.take(first);
+        for _ in 1..BATCH {
+            match self.transports.try_next() {
+                Some(arrival) => self.take(arrival),
+                None => break,
+            }
+        }
+    }
+
+    fn take(&mut self, arrival: Arrival) {
+        let now = Instant::now();
+        match arrival {
+            Arrival::Message(flow, bytes) => {
+                let edge = &self.edge;
+                self.agent.handle_message(flow, bytes, || edge.next_leg(), now);
+            }
+            Arrival::Broken(flow, bytes) => self.agent.handle_broken(flow, &bytes, now),
+            Arrival::Closed(link) => self.agent.handle_closed(link, now),
+            Arrival::Unsent(id) => self.agent.handle_unsent(id, now),
+        }
+    }
+
+    /// Carries out everything the agent wants.
+    fn pump(&mut self) {
+        loop {
+            while let Some(transmit) = self.agent.poll_transmit() {
+                self.transports.send(transmit);
+            }
+            let Some(output) = self.agent.poll_output() else { return };
+            match output {
+                Output::Event(event) => self.edge.report(event),
+                Output::Incoming(incoming) => {
+                    let leg = incoming.leg;
+                    if self.edge.try_report(Event::Incoming(incoming)).is_err() {
+                        self.edge.recorder().fault("switchboard-busy");
+                        self.agent.refuse(leg, Instant::now());
+                    }
+                }
+                Output::Resolve(asker, query) => {
+                    let resolver = self.edge.resolver().clone();
+                    tokio::spawn(resolve(resolver, asker, query, self.find.clone()));
+                }
+            }
+        }
+    }
+}
+
+async fn resolve(resolver: Resolver, asker: Asker, query: Query, find: mpsc::Sender<Found>) {
+    let found = resolver.resolve(query).await;
+    let targets = found.map(|targets| targets.into_iter().map(Into::into).collect());
+    // Without a shell nobody waits for the answer.
+    let _ = find.send((asker, targets)).await;
+}
+
+/// A deadline for when there is none.
+fn far_away() -> tokio::time::Instant {
+    tokio::time::Instant::now() + Duration::from_secs(86_400)
+}

@@ -1,0 +1,133 @@
+//! Calls that go out: to a registered phone, by a trunk, or to where a name leads.
+
+use std::time::Instant;
+
+use gateway_adapter::Query;
+use gateway_core::leg::{Dial, LegEvent};
+use gateway_core::media::Protection;
+use gateway_core::route::Origin;
+use gateway_core::{Address, Cause, LegId, Scheme};
+
+use super::Agent;
+use crate::leg::{Leg, Outgoing};
+use crate::line::{Asker, Output};
+use crate::offer;
+use crate::stack::flow::Target;
+use crate::stack::wire::{NameAddr, Uri};
+
+/// Whom to call, as whom, and where that is.
+struct Way {
+    uri: Uri,
+    from: Uri,
+    to: Uri,
+    user: String,
+    place: Place,
+}
+
+enum Place {
+    At(Vec<Target>),
+    Named(Query),
+}
+
+impl Agent {
+    pub(super) fn dial(&mut self, id: LegId, dial: Dial, now: Instant) {
+        let way = match self.way(&dial) {
+            Ok(way) => way,
+            Err((cause, why)) => {
+                let ended = LegEvent::Ended(cause, Some(why.to_owned()));
+                self.out.push_back(Output::Event(gateway_adapter::Event::Leg(id, ended)));
+                return;
+            }
+        };
+        let tag = self.stack.token();
+        let call_id = self.stack.token();
+        let mut from = NameAddr::new(way.from).with_param("tag", &tag);
+        from.display = dial.display;
+        let profile = &dial.profile;
+        let outgoing = Outgoing {
+            uri: way.uri,
+            from,
+            to: NameAddr::new(way.to),
+            call_id: call_id.clone(),
+            user: way.user,
+            sdp: offer::render(&dial.offer.0),
+            needs_tls: profile.protection == Protection::Sdes && !profile.keys_exposed,
+        };
+        self.add_leg(Leg::resolving(id, dial.trunk, outgoing), call_id, tag);
+        match way.place {
+            Place::At(targets) => {
+                self.with_leg(id, now, |leg, line| leg.handle_targets(targets, line));
+            }
+            Place::Named(query) => {
+                self.out.push_back(Output::Resolve(Asker::Leg(id), query));
+            }
+        }
+    }
+
+    fn way(&self, dial: &Dial) -> Result<Way, (Cause, &'static str)> {
+        let caller = self.caller_uri(&dial.origin).ok_or((Cause::Failed, "no caller address"))?;
+        let user = caller.user().unwrap_or_else(|| "gateway".to_owned());
+        if let Some(key) = &dial.contact {
+            let (owner, binding) = self
+                .registrar
+                .find(key)
+                .ok_or((Cause::Unreachable, "the phone is not registered any more"))?;
+            let to = Uri::sip(Some(owner), &self.domain, None);
+            let to = to.ok_or((Cause::Failed, "the account has no address"))?;
+            let place = Place::At(vec![binding.target()]);
+            return Ok(Way { uri: binding.uri().clone(), from: caller, to, user, place });
+        }
+        if let Some(trunk) = self.trunks.get(&dial.trunk) {
+            let uri = trunk
+                .address_of(dial.to.name())
+                .ok_or((Cause::NotFound, "the trunk has no such address"))?;
+            let from = trunk.address().ok_or((Cause::Failed, "the trunk has no address"))?;
+            let targets = trunk.targets();
+            if targets.is_empty() {
+                return Err((Cause::Unreachable, "the trunk is not connected"));
+            }
+            let (to, user) = (uri.clone(), trunk.user().to_owned());
+            return Ok(Way { uri, from, to, user, place: Place::At(targets) });
+        }
+        let uri = match dial.to.scheme {
+            Scheme::Sip | Scheme::Sips => Uri::parse(&dial.to.to_string()),
+            Scheme::Procom | Scheme::Tel | Scheme::Sms | Scheme::Xmpp => None,
+        };
+        let uri = uri.ok_or((Cause::NotFound, "that is no SIP address"))?;
+        let query = Query {
+            host: uri.host().ok_or((Cause::NotFound, "the address has no host"))?,
+            port: uri.port(),
+            transport: uri.transport().map(Into::into),
+            is_secure: dial.to.scheme == Scheme::Sips,
+        };
+        Ok(Way { to: uri.clone(), uri, from: caller, user, place: Place::Named(query) })
+    }
+
+    /// The caller as SIP sees it: somebody in our domain, so that calling back comes to us.
+    fn caller_uri(&self, origin: &Origin) -> Option<Uri> {
+        let asserted = &origin.asserted;
+        let name = match asserted.scheme {
+            Scheme::Sip | Scheme::Sips | Scheme::Procom => {
+                let host = asserted.host.as_deref();
+                let is_home = host.is_none_or(|host| host.eq_ignore_ascii_case(&self.domain));
+                if is_home { asserted.name().to_owned() } else { bare(asserted) }
+            }
+            Scheme::Tel | Scheme::Sms => asserted.name().to_owned(),
+            Scheme::Xmpp => bare(asserted),
+        };
+        let uri = Uri::sip(Some(&name), &self.domain, None)?;
+        Some(match asserted.scheme {
+            Scheme::Tel | Scheme::Sms => uri.with_param("user", "phone"),
+            Scheme::Procom | Scheme::Sip | Scheme::Sips | Scheme::Xmpp => uri,
+        })
+    }
+}
+
+/// `user@host` of an address elsewhere, to be escaped into a user part here.
+fn bare(address: &Address) -> String {
+    match (&address.user, &address.host) {
+        (Some(user), Some(host)) => format!("{user}@{host}"),
+        (Some(name), None) | (None, Some(name)) => name.clone(),
+        (None, None) => "anonymous".to_owned(),
+    }
+}

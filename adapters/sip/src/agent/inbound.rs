@@ -1,0 +1,283 @@
+//! Requests that come in: into a call, or to begin something (RFC 3261 §8.2, §10.3, §11.2, §22).
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use gateway_core::leg::Incoming;
+use gateway_core::media::Profile;
+use gateway_core::route::{Origin, Require};
+use gateway_core::{Address, LegId, Offer, Scheme, TrunkId};
+
+use super::Agent;
+use crate::config::LOCAL_TRUNK;
+use crate::leg::Leg;
+use crate::line::{Output, Owner, contact};
+use crate::offer::{self, Body};
+use crate::stack::dialog::{Dialog, DialogId};
+use crate::stack::digest::Verdict;
+use crate::stack::flow::Flow;
+use crate::stack::policy::{ALLOW, Refusal};
+use crate::stack::transaction::TransactionId;
+use crate::stack::wire::{self, Method, Request, Response};
+
+/// Who calls, and what is allowed of the media.
+struct Caller {
+    origin: Origin,
+    profile: Profile,
+    to: Address,
+}
+
+impl Agent {
+    pub(super) fn handle_request(
+        &mut self,
+        id: TransactionId,
+        request: Request,
+        flow: Flow,
+        next_leg: &mut dyn FnMut() -> LegId,
+        now: Instant,
+    ) {
+        if request.fields().to().is_some_and(|to| to.tag().is_some()) {
+            self.handle_in_dialog(id, &request, flow, now);
+            return;
+        }
+        match request.method() {
+            Method::Invite => self.handle_invite(id, request, flow, next_leg, now),
+            Method::Register => self.handle_register(id, &request, flow, now),
+            Method::Options => {
+                let mut ok = Response::to_request(&request, 200);
+                ok.push("Allow", ALLOW);
+                ok.push("Accept", offer::SDP);
+                ok.push("Accept-Encoding", "identity");
+                ok.push("Accept-Language", "en");
+                self.stack.respond(id, ok, now);
+            }
+            // Only within a call, and this is in none.
+            Method::Bye
+            | Method::Info
+            | Method::Update
+            | Method::Ack
+            | Method::Cancel
+            | Method::Prack
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Refer
+            | Method::Message
+            | Method::Publish
+            | Method::Other(_) => {
+                self.stack.respond(id, Response::to_request(&request, 481), now);
+            }
+        }
+    }
+
+    /// The leg whose dialog a request names.
+    pub(super) fn leg_of(&self, request: &Request) -> Option<LegId> {
+        let dialog = DialogId::of_request(request)?;
+        self.leg_of_dialog.get(&(dialog.call_id, dialog.local_tag)).copied()
+    }
+
+    fn handle_in_dialog(&mut self, id: TransactionId, request: &Request, flow: Flow, now: Instant) {
+        let Some(leg) = self.leg_of(request) else {
+            self.stack.respond(id, Response::to_request(request, 481), now);
+            return;
+        };
+        if request.method() == Method::Invite {
+            self.owners.insert(id, Owner::Leg(leg));
+        }
+        self.with_leg(leg, now, |leg, line| leg.handle_request(id, request, flow, line));
+    }
+
+    fn handle_invite(
+        &mut self,
+        id: TransactionId,
+        request: Request,
+        flow: Flow,
+        next_leg: &mut dyn FnMut() -> LegId,
+        now: Instant,
+    ) {
+        let caller = match self.caller(&request, flow, now) {
+            Ok(caller) => caller,
+            Err(refusal) => {
+                self.stack.respond(id, refusal.response(&request), now);
+                return;
+            }
+        };
+        let (description, has_offer) = match offer::read(request.fields(), request.body()) {
+            Body::Description(description) => (description, true),
+            Body::Nothing => (offer::stand_in(), false),
+            Body::Broken => {
+                self.stack.respond(id, Response::to_request(&request, 488), now);
+                return;
+            }
+        };
+        let tag = self.stack.token();
+        let Some(dialog) = Dialog::answering(&request, &tag, flow) else {
+            self.stack.respond(id, Response::to_request(&request, 400), now);
+            return;
+        };
+        let leg = next_leg();
+        let user = request.uri().user().unwrap_or_else(|| "gateway".to_owned());
+        let contact = contact(&self.stack, &user, &flow.into());
+        let incoming = Incoming {
+            leg,
+            to: caller.to,
+            dialled: None,
+            display: request.fields().from().and_then(|from| from.display),
+            require: match request.uri().scheme() {
+                wire::Scheme::Sips => Require::Encrypted,
+                wire::Scheme::Sip | wire::Scheme::Tel | wire::Scheme::Other => Require::Any,
+            },
+            offer: Offer(description),
+            profile: caller.profile,
+            origin: caller.origin,
+        };
+        let trunk = incoming.origin.trunk.clone();
+        let call_id = dialog.id().call_id.clone();
+        self.owners.insert(id, Owner::Leg(leg));
+        let made = Leg::offered(leg, trunk, contact, id, request, dialog, has_offer);
+        self.add_leg(made, call_id, tag);
+        self.out.push_back(Output::Incoming(Box::new(incoming)));
+    }
+
+    /// Who calls: a trunk by where the call comes from, else an account by its password.
+    fn caller(&mut self, request: &Request, flow: Flow, now: Instant) -> Result<Caller, Refusal> {
+        let peer = flow.remote.ip();
+        if let Some(id) = self.trunk_of(request, flow) {
+            let trunk = self.trunks.get(&id).ok_or_else(|| Refusal::new(404))?;
+            let to = called(request, Some(trunk.user())).ok_or_else(|| Refusal::new(404))?;
+            let profile = trunk.shields().to_answer(flow.transport, peer);
+            let asserted = asserted(request);
+            let origin = Origin { trunk: id, account: None, asserted, verified: false, only: None };
+            return Ok(Caller { origin, profile, to });
+        }
+        let user = self.authenticate(request, flow, now)?;
+        let to = called(request, None).ok_or_else(|| Refusal::new(404))?;
+        let shields = self.registrar.shields(&user).unwrap_or(&self.shields);
+        let profile = shields.to_answer(flow.transport, peer);
+        let origin = Origin {
+            trunk: TrunkId::from(LOCAL_TRUNK),
+            account: self.registrar.account(&user).cloned(),
+            asserted: Address::sip(&user, &self.domain),
+            verified: true,
+            only: None,
+        };
+        Ok(Caller { origin, profile, to: self.at_home(to) })
+    }
+
+    /// The trunk a message came from; of several at one place the one whose user is called.
+    fn trunk_of(&self, request: &Request, flow: Flow) -> Option<TrunkId> {
+        let user = request.uri().user();
+        let mut found = None;
+        for (id, trunk) in self.trunks.iter().filter(|(_, trunk)| trunk.is_peer(flow)) {
+            if user.as_deref() == Some(trunk.user()) {
+                return Some(id.clone());
+            }
+            found.get_or_insert_with(|| id.clone());
+        }
+        found
+    }
+
+    /// An address at one of our own IP addresses is one in our domain.
+    fn at_home(&self, mut to: Address) -> Address {
+        let ip = to.host.as_deref().and_then(|host| {
+            host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok()
+        });
+        let is_ours = ip.is_some_and(|ip| self.stack.advertised().has(ip));
+        let is_domain =
+            to.host.as_deref().is_some_and(|host| host.eq_ignore_ascii_case(&self.domain));
+        if is_ours || is_domain {
+            to.host = Some(self.domain.to_ascii_lowercase());
+            to.port = None;
+            to.params.clear();
+        }
+        to
+    }
+
+    /// Lets an account prove itself (RFC 3261 §22). Every failure looks the same, whether the user
+    /// exists or not.
+    fn authenticate(
+        &mut self,
+        request: &Request,
+        flow: Flow,
+        now: Instant,
+    ) -> Result<String, Refusal> {
+        let source = flow.remote.ip();
+        if request.fields().has("Authorization") && !self.guesses.has(source, now) {
+            return Err(Refusal::new(503).with("Retry-After", "30"));
+        }
+        let secrets = &self.secrets;
+        let find = |user: &str| secrets.get(user);
+        match self.guard.judge(request, "Authorization", find, now) {
+            Verdict::Proven(user) => Ok(user),
+            Verdict::Absent => Err(self.challenge(false, now)),
+            Verdict::Stale => Err(self.challenge(true, now)),
+            Verdict::Refused => {
+                self.guesses.take(source, now);
+                tracing::debug!("wrong credentials");
+                Err(Refusal::new(403))
+            }
+        }
+    }
+
+    fn challenge(&mut self, is_stale: bool, now: Instant) -> Refusal {
+        let [first, second] = self.guard.challenges(is_stale, now);
+        Refusal::new(401).with("WWW-Authenticate", &first).with("WWW-Authenticate", &second)
+    }
+
+    fn handle_register(&mut self, id: TransactionId, request: &Request, flow: Flow, now: Instant) {
+        // Nobody registers with us from where a trunk is.
+        if self.trunks.values().any(|trunk| trunk.is_peer(flow)) {
+            self.stack.respond(id, Response::to_request(request, 403), now);
+            return;
+        }
+        let user = match self.authenticate(request, flow, now) {
+            Ok(user) => user,
+            Err(refusal) => {
+                self.stack.respond(id, refusal.response(request), now);
+                return;
+            }
+        };
+        let before = self.registrar.locations(&user);
+        let stack = &mut self.stack;
+        let key = || stack.token();
+        let response = self.registrar.handle_register(&user, request, flow, key, now);
+        let is_granted = response.is_success();
+        self.stack.respond(id, response, now);
+        if self.registrar.locations(&user) != before {
+            self.publish(&user);
+        }
+        if is_granted {
+            self.retry_stranded(&user, flow, now);
+        }
+    }
+}
+
+/// Whom the caller wants: the Request-URI, or, where that only names our own user at a trunk, the
+/// number in To.
+fn called(request: &Request, trunk_user: Option<&str>) -> Option<Address> {
+    let uri = request.uri();
+    if trunk_user.is_some() && uri.user().as_deref() == trunk_user {
+        let number = request.fields().to().and_then(|to| to.uri.number());
+        if let Some(number) = number.filter(|number| Some(number.as_str()) != trunk_user) {
+            return Some(Address::tel(&number));
+        }
+    }
+    uri.to_text().parse().ok()
+}
+
+/// The caller a trunk tells of, unproven.
+fn asserted(request: &Request) -> Address {
+    let from = request.fields().from();
+    let number = from.as_ref().and_then(|from| from.uri.number());
+    if let Some(number) = number.filter(|number| number.starts_with('+')) {
+        return Address::tel(&number);
+    }
+    let address = from.and_then(|from| from.uri.to_text().parse::<Address>().ok());
+    let known = address.filter(|address| matches!(address.scheme, Scheme::Sip | Scheme::Sips));
+    known.map_or_else(
+        || Address::sip("anonymous", "anonymous.invalid"),
+        |mut address| {
+            address.params.clear();
+            address
+        },
+    )
+}

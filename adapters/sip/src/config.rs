@@ -1,0 +1,411 @@
+//! The adapter's section of the configuration, and what the gateway knows of its accounts.
+//!
+//! ```toml
+//! [sip]
+//! domain = "gw.example"
+//! listen = ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060", "tls:0.0.0.0:5061"]
+//!
+//! [[sip.trunk]]
+//! name = "provider"
+//! server = "sip:sip.provider.example;transport=tls"
+//! user = "alice"
+//! password = "..."
+//! ```
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use gateway_core::media::{Profile, Protection};
+use gateway_core::{AccountId, TrunkId};
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::stack::flow::Transport;
+use crate::stack::transport::Settings;
+use crate::stack::wire::{Scheme, Uri};
+
+/// The trunk of everybody who is no configured trunk: phones of accounts.
+pub const LOCAL_TRUNK: &str = "sip.local";
+
+/// `[sip]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The domain phones register in: the realm of their passwords, the host of their addresses.
+    pub domain: String,
+    /// Where to listen: `udp:`, `tcp:` or `tls:` before an address and port.
+    pub listen: Vec<Listener>,
+    /// Our certificate chain, PEM; without one a self-signed one serves.
+    pub certificate: Option<PathBuf>,
+    /// The key of the certificate, PEM.
+    pub key: Option<PathBuf>,
+    /// Whom we trust when we connect by TLS, PEM; without it the system's bundle.
+    pub ca_file: Option<PathBuf>,
+    /// The addresses others reach us at, behind a 1:1 NAT or in a container.
+    pub advertised_address: Vec<IpAddr>,
+    /// How media may be protected, best first, where account or trunk say nothing.
+    pub protection: Vec<Shield>,
+    /// The longest registration granted to a phone, in seconds.
+    pub max_expires: u32,
+    /// Requests waiting for an answer of ours, above which new ones get 503.
+    pub max_pending: usize,
+    /// Connections one address may hold.
+    pub max_connections_per_source: usize,
+    /// Providers and PBXs.
+    pub trunk: Vec<TrunkConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            domain: "localhost".to_owned(),
+            listen: Vec::new(),
+            certificate: None,
+            key: None,
+            ca_file: None,
+            advertised_address: Vec::new(),
+            protection: vec![Shield::Sdes, Shield::Clear],
+            max_expires: 3_600,
+            max_pending: 2_000,
+            max_connections_per_source: 64,
+            trunk: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// What the sockets need to know.
+    pub(crate) fn settings(&self) -> Settings {
+        let at = |transport| {
+            self.listen
+                .iter()
+                .filter(move |listener| listener.transport == transport)
+                .map(|listener| listener.address)
+                .collect()
+        };
+        Settings {
+            udp: at(Transport::Udp),
+            tcp: at(Transport::Tcp),
+            tls: at(Transport::Tls),
+            certificate: self.certificate.clone(),
+            key: self.key.clone(),
+            ca_file: self.ca_file.clone(),
+            domain: self.domain.clone(),
+            advertised: self.advertised_address.clone(),
+            max_connections_per_source: self.max_connections_per_source,
+            ..Settings::default()
+        }
+    }
+
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// A sentence that names the key.
+    pub fn check(&self) -> Result<(), String> {
+        if Uri::sip(None, &self.domain, None).is_none() {
+            return Err("sip.domain is no host name".to_owned());
+        }
+        if self.certificate.is_some() != self.key.is_some() {
+            return Err("sip.certificate and sip.key belong together".to_owned());
+        }
+        if self.protection.is_empty() {
+            return Err("sip.protection must name at least one".to_owned());
+        }
+        for (at, trunk) in self.trunk.iter().enumerate() {
+            trunk.check().map_err(|why| format!("sip.trunk[{at}].{why}"))?;
+            if self.trunk[..at].iter().any(|other| other.name == trunk.name) {
+                return Err(format!("sip.trunk[{at}].name is taken"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One `[[sip.trunk]]`: a provider or PBX.
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrunkConfig {
+    /// Its name; the trunk is called `sip.` and this.
+    pub name: String,
+    /// Where it is, like `sip:provider.example;transport=tls`.
+    pub server: String,
+    /// The host of its addresses, where it differs from that of `server`.
+    #[serde(default)]
+    pub domain: Option<String>,
+    /// Our user there.
+    pub user: String,
+    /// Our password there.
+    pub password: Password,
+    /// The user of the digest, where it differs from `user`.
+    #[serde(default)]
+    pub auth_user: Option<String>,
+    /// The realm of the digest; learned from the first challenge where it is not given.
+    #[serde(default)]
+    pub realm: Option<String>,
+    /// Whether to register there.
+    #[serde(default = "yes")]
+    pub register: bool,
+    /// How long a registration should last, in seconds.
+    #[serde(default = "ten_minutes")]
+    pub expires: u32,
+    /// How media may be protected, best first.
+    #[serde(default)]
+    pub protection: Option<Vec<Shield>>,
+    /// Addresses its calls may come from besides where it is registered.
+    #[serde(default)]
+    pub peers: Vec<IpAddr>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn ten_minutes() -> u32 {
+    600
+}
+
+impl TrunkConfig {
+    /// Its name in routes, metrics and logs.
+    pub fn id(&self) -> TrunkId {
+        TrunkId::from(format!("sip.{}", self.name))
+    }
+
+    /// Where it is; checked by [`Config::check`].
+    pub(crate) fn server(&self) -> Option<Uri> {
+        Uri::parse(&self.server).filter(|uri| matches!(uri.scheme(), Scheme::Sip | Scheme::Sips))
+    }
+
+    /// The host of its addresses.
+    pub(crate) fn domain(&self) -> String {
+        let server = self.server().and_then(|uri| uri.host());
+        self.domain.clone().or(server).unwrap_or_default()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if self.name.is_empty() || !self.name.chars().all(is_name) || self.name == "local" {
+            return Err("name must be letters, digits, - or _, and not `local`".to_owned());
+        }
+        if self.server().is_none() {
+            return Err("server is no SIP address".to_owned());
+        }
+        if self.user.is_empty() {
+            return Err("user is empty".to_owned());
+        }
+        if self.protection.as_ref().is_some_and(Vec::is_empty) {
+            return Err("protection must name at least one".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for TrunkConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Trunk({})", self.name)
+    }
+}
+
+/// A password: masked wherever it is shown or written, zeroised on drop.
+#[derive(Clone, PartialEq, Eq, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[serde(transparent)]
+pub struct Password(pub String);
+
+impl Serialize for Password {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("********")
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("********")
+    }
+}
+
+/// One listener: `udp:0.0.0.0:5060`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The transport.
+    pub transport: Transport,
+    /// The address and port.
+    pub address: SocketAddr,
+}
+
+impl FromStr for Listener {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text.split_once(':').and_then(|(transport, address)| {
+            Some((Transport::parse(transport)?, address.parse().ok()?))
+        });
+        let Some((transport, address)) = parsed else {
+            return Err(format!("`{text}` is no listener like udp:0.0.0.0:5060"));
+        };
+        Ok(Self { transport, address })
+    }
+}
+
+impl<'de> Deserialize<'de> for Listener {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Listener {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}:{}", self.transport.param(), self.address))
+    }
+}
+
+/// A protection as the configuration names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Shield {
+    /// Nothing.
+    #[serde(rename = "clear")]
+    Clear,
+    /// SRTP with keys in the signalling.
+    #[serde(rename = "sdes")]
+    Sdes,
+    /// SRTP with keys from DTLS.
+    #[serde(rename = "dtls", alias = "dtls-srtp")]
+    Dtls,
+}
+
+impl From<Shield> for Protection {
+    fn from(shield: Shield) -> Self {
+        match shield {
+            Shield::Clear => Self::Clear,
+            Shield::Sdes => Self::Sdes,
+            Shield::Dtls => Self::Dtls,
+        }
+    }
+}
+
+/// The phone of an account.
+#[derive(Clone, Debug)]
+pub struct SipAccount {
+    /// The account.
+    pub id: AccountId,
+    /// The user part of its address, and of its digest.
+    pub user: String,
+    /// The password of its digest.
+    pub password: Password,
+    /// How its media may be protected, best first; taken as it stands even where keys cross
+    /// signalling in the clear. `None`: the section's list, without SDES where it protects nothing.
+    pub protection: Option<Vec<Shield>>,
+}
+
+/// The protections of one peer, and whether somebody asked for exactly these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shields {
+    list: Vec<Protection>,
+    is_explicit: bool,
+}
+
+impl Shields {
+    pub(crate) fn new(own: Option<&[Shield]>, section: &[Shield]) -> Self {
+        let list = own.unwrap_or(section);
+        Self { list: list.iter().copied().map(Into::into).collect(), is_explicit: own.is_some() }
+    }
+
+    /// What may be spoken over this transport. Keys in clear signalling protect nothing
+    /// (RFC 4568 §8.3): without an explicit wish, and with clear media allowed, they are left out.
+    fn over(&self, transport: Transport) -> Vec<Protection> {
+        let is_open = transport != Transport::Tls;
+        let allows_clear = self.list.contains(&Protection::Clear);
+        let leaves_out = is_open && allows_clear && !self.is_explicit;
+        let kept = |protection: &&Protection| !leaves_out || **protection != Protection::Sdes;
+        self.list.iter().filter(kept).copied().collect()
+    }
+
+    /// One profile for each attempt to ring this peer, best first.
+    pub(crate) fn to_ring(&self, transport: Transport, peer: Option<IpAddr>) -> Vec<Profile> {
+        let keys_exposed = transport != Transport::Tls;
+        let profile = |protection| {
+            let mut profile = Profile::phone(protection, keys_exposed);
+            profile.signalling_peer = peer;
+            profile
+        };
+        self.over(transport).into_iter().map(profile).collect()
+    }
+
+    /// What is accepted of a peer that calls. Its own keys in the clear are taken where clear media
+    /// would be: they make nothing worse, and are shown as exposed.
+    pub(crate) fn to_answer(&self, transport: Transport, peer: IpAddr) -> Profile {
+        let best = self.list.first().copied().unwrap_or(Protection::Clear);
+        let mut profile = Profile::phone(best, transport != Transport::Tls);
+        profile.accepts.clone_from(&self.list);
+        profile.signalling_peer = Some(peer);
+        profile
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn protections(profiles: &[Profile]) -> Vec<Protection> {
+        profiles.iter().map(|profile| profile.protection).collect()
+    }
+
+    #[test]
+    fn a_listener_names_its_transport_and_address() {
+        let listener: Listener = "tls:[::1]:5061".parse().unwrap();
+        assert_eq!(listener.transport, Transport::Tls);
+        assert!("sctp:127.0.0.1:1".parse::<Listener>().is_err());
+        assert!("udp:localhost".parse::<Listener>().is_err());
+    }
+
+    #[test]
+    fn a_section_with_an_unknown_key_is_refused() {
+        let good = r#"{"domain": "gw.example", "listen": ["udp:127.0.0.1:5060"]}"#;
+        let config: Config = serde_json::from_str(good).unwrap();
+        assert!(config.check().is_ok());
+        assert!(serde_json::from_str::<Config>(r#"{"listn": []}"#).is_err());
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let password = Password("secret".to_owned());
+        assert!(!format!("{password:?}").contains("secret"));
+        assert!(!serde_json::to_string(&password).unwrap().contains("secret"));
+    }
+
+    #[test]
+    fn keys_are_not_sent_in_the_clear_unless_somebody_asks_for_it() {
+        let section = [Shield::Sdes, Shield::Clear];
+        let usual = Shields::new(None, &section);
+        assert_eq!(protections(&usual.to_ring(Transport::Udp, None)), [Protection::Clear]);
+        let by_tls = usual.to_ring(Transport::Tls, None);
+        assert_eq!(protections(&by_tls), [Protection::Sdes, Protection::Clear]);
+        let wished = Shields::new(Some(&[Shield::Sdes]), &section);
+        let exposed = wished.to_ring(Transport::Udp, None);
+        assert_eq!(protections(&exposed), [Protection::Sdes]);
+        assert!(exposed[0].keys_exposed);
+    }
+
+    #[test]
+    fn a_trunk_is_checked_by_key() {
+        let trunk = |name: &str, server: &str| TrunkConfig {
+            name: name.to_owned(),
+            server: server.to_owned(),
+            domain: None,
+            user: "u".to_owned(),
+            password: Password(String::new()),
+            auth_user: None,
+            realm: None,
+            register: true,
+            expires: 600,
+            protection: None,
+            peers: Vec::new(),
+        };
+        let check =
+            |trunks: Vec<TrunkConfig>| Config { trunk: trunks, ..Config::default() }.check();
+        assert!(check(vec![trunk("a", "sip:p.example")]).is_ok());
+        assert!(check(vec![trunk("a", "mailto:x")]).unwrap_err().contains("trunk[0].server"));
+        let twice = check(vec![trunk("a", "sip:p"), trunk("a", "sip:q")]);
+        assert!(twice.unwrap_err().contains("trunk[1].name"));
+    }
+}
