@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_adapter::{AdapterFailed, Metrics};
-use gateway_media::Counters;
+use gateway_media::shell::MediaHandle;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
@@ -31,8 +31,8 @@ pub struct Admin {
     pub token: String,
     /// Adapters' and switchboard's metrics.
     pub metrics: Metrics,
-    /// The media plane's counts.
-    pub media: Arc<Counters>,
+    /// The media plane, for its counts.
+    pub media: Arc<MediaHandle>,
 }
 
 /// Binds the listener.
@@ -104,13 +104,13 @@ impl Admin {
         let registry = Registry::new();
         let packets = Opts::new("packets_total", "Media packets by what became of them.");
         let packets = IntCounterVec::new(packets, &["direction", "outcome"]).expect("valid");
-        for (direction, outcome, count) in self.media.snapshot() {
+        for (direction, outcome, count) in self.media.counters().snapshot() {
             packets.with_label_values(&[direction, outcome]).inc_by(count);
         }
         let ports = Opts::new("ports_active", "Open ports by their protection.");
         let ports = IntGaugeVec::new(ports, &["protection"]).expect("valid");
         for protection in gateway_media::counters::PROTECTIONS {
-            let count = self.media.ports_active(protection);
+            let count = self.media.counters().ports_active(protection);
             ports.with_label_values(&[protection.as_str()]).set(count);
         }
         registry.register(Box::new(packets)).expect("registered once");

@@ -1,6 +1,10 @@
 //! The gateway's binary as a library, so that tests can start it: configuration, switchboard,
 //! supervisor, store, and the operator's listener.
 
+pub mod admin;
+pub mod config;
+pub mod demo;
+pub mod house;
 pub mod resolver;
 pub mod routes;
 pub mod secrets;

@@ -1,2 +1,159 @@
-//! Being built.
-fn main() {}
+//! The command line: `demo`, `run`, `check`, `passwd`.
+#![expect(clippy::print_stdout, reason = "a command line talks on standard output")]
+
+use std::io::{IsTerminal, Read};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use gateway_procom::Tokens;
+use nix::sys::resource::{Resource, setrlimit};
+use procom_gateway::config::Config;
+use procom_gateway::demo::Demo;
+use procom_gateway::house::House;
+use procom_gateway::resolver::Targets;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Bridges Procom WebRTC and SIP; XMPP and GSM are to come.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs a gateway on this machine only, with nothing to configure.
+    Demo {
+        /// Prints one line of JSON once everything listens.
+        #[arg(long)]
+        json: bool,
+        /// Moves all ports: HTTP at N, SIP at N+1 and N+2 (TLS), metrics at N+3, media above.
+        #[arg(long, value_name = "N")]
+        port_base: Option<u16>,
+    },
+    /// Runs the gateway of a configuration file.
+    Run {
+        /// The configuration.
+        #[arg(long, value_name = "FILE", default_value = "/etc/procom-gateway/gateway.toml")]
+        config: PathBuf,
+    },
+    /// Checks a configuration file and prints what is in effect, secrets masked.
+    Check {
+        /// The configuration.
+        #[arg(long, value_name = "FILE", default_value = "/etc/procom-gateway/gateway.toml")]
+        config: PathBuf,
+    },
+    /// Reads a password and prints its hash, for `password_hash` of an account.
+    Passwd,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Demo { json, port_base } => demo(json, port_base),
+        Command::Run { config } => run(&config),
+        Command::Check { config } => check(&config),
+        Command::Passwd => passwd(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("procom-gateway: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn demo(as_json: bool, port_base: Option<u16>) -> Result<(), String> {
+    let demo = Demo::prepare(port_base)?;
+    let announce = |house: &House| println!("{}", demo.announce(&house.bound, as_json));
+    serve(&demo.config, demo.tokens.clone(), Targets::LoopbackOnly, announce)
+}
+
+fn run(path: &PathBuf) -> Result<(), String> {
+    let config = Config::load(path).map_err(|why| why.to_string())?;
+    let tokens = match &config.procom.token_key {
+        Some(key) => Tokens::new(key).map_err(|why| why.to_string())?,
+        None => Tokens::generate(),
+    };
+    let announce = |house: &House| {
+        let bound = &house.bound;
+        let scheme = if bound.fingerprint.is_some() { "https" } else { "http" };
+        println!("Procom clients: {scheme}://{}/", bound.procom);
+        if let Some(fingerprint) = &bound.fingerprint {
+            println!("certificate SHA-256: {fingerprint}");
+        }
+        println!("health and metrics: http://{}/", bound.admin);
+    };
+    serve(&config, tokens, Targets::Public(config.trusted_hosts()), announce)
+}
+
+fn serve(
+    config: &Config,
+    tokens: Tokens,
+    targets: Targets,
+    announce: impl FnOnce(&House),
+) -> Result<(), String> {
+    log(&config.gateway.log)?;
+    // A core file would hold session keys.
+    if let Err(why) = setrlimit(Resource::RLIMIT_CORE, 0, 0) {
+        tracing::warn!(%why, "core files cannot be switched off");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|why| why.to_string())?;
+    runtime.block_on(async {
+        let house = House::start(config, tokens, targets).await.map_err(|why| why.to_string())?;
+        announce(&house);
+        let mut terminate = signal(SignalKind::terminate()).map_err(|why| why.to_string())?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|why| why.to_string())?;
+        let mut stop = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        stop().await;
+        house.stop(stop()).await;
+        Ok(())
+    })
+}
+
+fn log(filter: &str) -> Result<(), String> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .map_err(|why| format!("gateway.log: {why}"))?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    Ok(())
+}
+
+fn check(path: &PathBuf) -> Result<(), String> {
+    let config = Config::load(path).map_err(|why| why.to_string())?;
+    print!("{}", toml::to_string(&config).map_err(|why| why.to_string())?);
+    Ok(())
+}
+
+fn passwd() -> Result<(), String> {
+    let password = if std::io::stdin().is_terminal() {
+        let first = rpassword::prompt_password("Password: ").map_err(|why| why.to_string())?;
+        let again = rpassword::prompt_password("Again: ").map_err(|why| why.to_string())?;
+        if first != again {
+            return Err("the two are not the same".to_owned());
+        }
+        first
+    } else {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map_err(|why| why.to_string())?;
+        text.trim_end_matches(['\r', '\n']).to_owned()
+    };
+    if password.len() < 8 {
+        return Err("a password has at least 8 characters".to_owned());
+    }
+    println!("{}", gateway_procom::hash_password(&password));
+    Ok(())
+}

@@ -51,7 +51,7 @@ pub struct InboundRule {
 #[derive(Debug, Default)]
 pub struct Routes {
     accounts: BTreeMap<String, AccountId>,
-    local_hosts: Vec<String>,
+    local_hosts: Vec<(String, Vec<u16>)>,
     rules: Vec<RouteRule>,
     inbound: Vec<InboundRule>,
     ring_limit: Duration,
@@ -74,11 +74,12 @@ enum Callee {
 }
 
 impl Routes {
-    /// Routes by these rules, for these names: accounts by any of their names and numbers.
+    /// Routes by these rules, for these names: accounts by any of their names and numbers, hosts
+    /// that are ourselves with the ports that are ours there.
     #[must_use]
     pub fn new(
         accounts: BTreeMap<String, AccountId>,
-        local_hosts: Vec<String>,
+        local_hosts: Vec<(String, Vec<u16>)>,
         rules: Vec<RouteRule>,
         inbound: Vec<InboundRule>,
         ring_limit: Duration,
@@ -138,11 +139,13 @@ impl Routes {
 
     fn callee(&self, inquiry: &Inquiry) -> Callee {
         let to = &inquiry.to;
-        let is_local_host = |host: &String| self.local_hosts.iter().any(|local| local == host);
+        let is_here = |host: &String| {
+            self.local_hosts.iter().any(|(local, ports)| {
+                local == host && to.port.is_none_or(|port| ports.contains(&port))
+            })
+        };
         let is_local = match to.scheme {
-            Scheme::Procom | Scheme::Sip | Scheme::Sips => {
-                to.host.as_ref().is_none_or(is_local_host)
-            }
+            Scheme::Procom | Scheme::Sip | Scheme::Sips => to.host.as_ref().is_none_or(is_here),
             Scheme::Tel => true,
             Scheme::Sms | Scheme::Xmpp => false,
         };

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The section `[media]` of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MediaConfig {
     /// Where sockets are bound: at most one IPv4 and one IPv6 address; the first is used for phones.
@@ -24,13 +24,13 @@ pub struct MediaConfig {
     /// Threads that carry media.
     pub workers: u16,
     /// Sound is missed after this many seconds.
-    #[serde(rename = "quiet_after_s", deserialize_with = "seconds")]
+    #[serde(rename = "quiet_after_s", deserialize_with = "seconds", serialize_with = "in_seconds")]
     pub quiet_after: Duration,
     /// A peer of whom nothing at all is heard is lost after this many seconds.
-    #[serde(rename = "lost_after_s", deserialize_with = "seconds")]
+    #[serde(rename = "lost_after_s", deserialize_with = "seconds", serialize_with = "in_seconds")]
     pub lost_after: Duration,
     /// Consent to send ends this many seconds after it was last given (RFC 7675 §5.1).
-    #[serde(rename = "consent_timeout_s", deserialize_with = "seconds")]
+    #[serde(rename = "consent_timeout_s", deserialize_with = "seconds", serialize_with = "in_seconds")]
     pub consent_timeout: Duration,
     /// Most ports a worker holds at once.
     pub max_ports: usize,
@@ -111,6 +111,10 @@ impl MediaConfig {
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     u32::deserialize(deserializer).map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+fn in_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(duration.as_secs())
 }
 
 #[cfg(test)]

@@ -16,8 +16,13 @@ fn routes() -> Routes {
     let rules =
         vec![rule("alice", "+45*", "sip.pbx"), rule("*", "sip:*@example.org", "sip.direct")];
     let limit = Duration::from_secs(60);
-    let mut routes =
-        Routes::new(accounts.into(), vec!["gw.test".into()], rules, vec![inbound], limit);
+    let mut routes = Routes::new(
+        accounts.into(),
+        vec![("gw.test".into(), vec![5060])],
+        rules,
+        vec![inbound],
+        limit,
+    );
     let location = |trunk: &str, preference| Location {
         trunk: trunk.into(),
         contact: "c".into(),
@@ -83,7 +88,14 @@ fn a_rule_opens_a_trunk_to_those_it_names_only() {
 #[test]
 fn what_no_rule_allows_is_refused() {
     let routes = routes();
-    for to in ["sip:x@127.0.0.1", "sip:x@10.0.0.1", "sip:x@evil.test", "xmpp:x@y.test", "tel:112"] {
+    for to in [
+        "sip:x@127.0.0.1",
+        "sip:x@10.0.0.1",
+        "sip:x@evil.test",
+        "sip:bob@gw.test:5999",
+        "xmpp:x@y.test",
+        "tel:112",
+    ] {
         assert_eq!(
             cause(&routes, &inquiry(Some("alice"), "procom", to)),
             Some(Cause::Forbidden),

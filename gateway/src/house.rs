@@ -1,0 +1,207 @@
+//! The gateway put together: what is started, in which order, and how it stops.
+//!
+//! ```text
+//! store -> media plane -> adapters bound -> switchboard -> adapters run -> operator's listener
+//! SIGTERM: refuse new calls -> wait for the last, at most drain_s -> end the rest -> adapters
+//! return -> store written -> exit. A second SIGTERM skips the wait.
+//! ```
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use adapter_sip::SipAdapter;
+use gateway_adapter::{Adapter, AdapterFailed, Metrics, resolver};
+use gateway_core::ids::LEGS_PER_CALL;
+use gateway_media::shell::MediaHandle;
+use gateway_procom::{ProcomAdapter, Tokens};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::admin::{self, Admin};
+use crate::config::Config;
+use crate::resolver::{Targets, serve};
+use crate::secrets::{random_text, write_private};
+use crate::store::{Store, StoreFault};
+use crate::supervisor::{Build, Surroundings, supervise};
+use crate::switchboard::{Control, Inlets, MediaSink, Switchboard, epoch_ms};
+
+/// How long legs may take to end when the gateway stops.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Why the gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFault {
+    /// A socket, a certificate, a file.
+    #[error(transparent)]
+    Adapter(#[from] AdapterFailed),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    /// The media plane.
+    #[error("media: {0}")]
+    Media(String),
+    /// The state folder.
+    #[error("gateway.state_dir {0}: {1}")]
+    State(PathBuf, std::io::Error),
+}
+
+/// What listens where.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// The Procom edge.
+    pub procom: SocketAddr,
+    /// The SHA-256 fingerprint of its certificate; `None` without TLS.
+    pub fingerprint: Option<String>,
+    /// The operator's listener.
+    pub admin: SocketAddr,
+    /// What `/metrics` asks for.
+    pub admin_token: String,
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct House {
+    /// What listens where.
+    pub bound: Bound,
+    controls: mpsc::Sender<Control>,
+    board: JoinHandle<()>,
+    adapters: Vec<JoinHandle<()>>,
+    drain: Duration,
+}
+
+impl House {
+    /// Starts everything; when this returns, everything listens.
+    ///
+    /// # Errors
+    /// What could not be started, and why.
+    pub async fn start(
+        config: &Config,
+        tokens: Tokens,
+        targets: Targets,
+    ) -> Result<Self, StartFault> {
+        let state = &config.gateway.state_dir;
+        std::fs::create_dir_all(state).map_err(|why| StartFault::State(state.clone(), why))?;
+        let store = Store::open(state, epoch_ms())?;
+        let metrics = Metrics::new();
+        let (media_sender, media_events) = mpsc::unbounded_channel();
+        let media = MediaHandle::start(&config.media, move |event| {
+            // The switchboard is gone only when the gateway stops.
+            let _ = media_sender.send(event);
+        })
+        .map_err(|why| StartFault::Media(why.to_string()))?;
+        let media = Arc::new(media);
+
+        let (procom, procom_bound) = bind_procom(config, &tokens)?;
+        let sip = if config.sip.listen.is_empty() { None } else { Some(bind_sip(config)?) };
+        let admin_token = admin_token(config)?;
+        let listener = admin::bind(config.admin.listen).await?;
+        let admin_at = listener.local_addr().map_err(|why| AdapterFailed::new("admin", why))?;
+
+        let (controls, receiver) = mpsc::channel(64);
+        let sink: MediaSink = Box::new({
+            let media = Arc::clone(&media);
+            move |command| media.send(command).is_ok()
+        });
+        let board =
+            Switchboard::new(config.routes(), sink, store, metrics.clone(), config.capacity());
+        let board = tokio::spawn(board.run(Inlets { controls: receiver, media: media_events }));
+        let (resolver, lookups) = resolver();
+        tokio::spawn(serve(lookups, targets));
+        let next_leg = Arc::new(AtomicU64::new(LEGS_PER_CALL));
+        let surroundings = Surroundings {
+            controls: controls.clone(),
+            next_leg,
+            resolver,
+            metrics: metrics.clone(),
+        };
+        let mut adapters =
+            vec![supervise(procom, rebuild_procom(config, tokens), surroundings.clone())];
+        adapters.extend(sip.map(|sip| supervise(sip, rebuild_sip(config), surroundings)));
+        let admin = Admin { token: admin_token.clone(), metrics, media };
+        tokio::spawn(admin::serve(listener, Arc::new(admin)));
+        let bound = Bound {
+            procom: procom_bound.address,
+            fingerprint: procom_bound.fingerprint,
+            admin: admin_at,
+            admin_token,
+        };
+        let drain = Duration::from_secs(config.gateway.drain_s);
+        Ok(Self { bound, controls, board, adapters, drain })
+    }
+
+    /// Stops: waits for calls to end by themselves until `hurry` completes or the drain time is
+    /// over, ends the rest, and returns when everything is closed.
+    pub async fn stop(self, hurry: impl Future<Output = ()>) {
+        tracing::info!("stopping: no new calls are taken");
+        let is_drained = async {
+            let drained = self.drained().await;
+            let _ = drained.await;
+        };
+        tokio::select! {
+            () = is_drained => {}
+            () = tokio::time::sleep(self.drain) => tracing::info!("the drain time is over"),
+            () = hurry => tracing::info!("stopping at once"),
+        }
+        let _ = self.controls.send(Control::EndAll).await;
+        let last = self.drained().await;
+        let _ = tokio::time::timeout(LAST_WORDS, last).await;
+        drop(self.controls);
+        let _ = tokio::time::timeout(LAST_WORDS, self.board).await;
+        for adapter in self.adapters {
+            let _ = tokio::time::timeout(LAST_WORDS, adapter).await;
+        }
+        tracing::info!("stopped");
+    }
+
+    async fn drained(&self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        let _ = self.controls.send(Control::Drain(sender)).await;
+        receiver
+    }
+}
+
+type ProcomBound = gateway_procom::Bound;
+
+fn bind_procom(
+    config: &Config,
+    tokens: &Tokens,
+) -> Result<(Box<dyn Adapter>, ProcomBound), AdapterFailed> {
+    let accounts = config.procom_accounts().map_err(|why| AdapterFailed::new("procom", why))?;
+    let state = &config.gateway.state_dir;
+    let (adapter, bound) =
+        ProcomAdapter::bind(config.procom.clone(), accounts, tokens.clone(), state)?;
+    let networks = if config.sip.listen.is_empty() { vec![] } else { vec!["sip".to_owned()] };
+    Ok((Box::new(adapter.with_networks(networks)), bound))
+}
+
+fn rebuild_procom(config: &Config, tokens: Tokens) -> Build {
+    let config = config.clone();
+    Box::new(move || bind_procom(&config, &tokens).map(|(adapter, _)| adapter))
+}
+
+fn bind_sip(config: &Config) -> Result<Box<dyn Adapter>, AdapterFailed> {
+    Ok(Box::new(SipAdapter::new(config.sip.clone(), config.sip_accounts())))
+}
+
+fn rebuild_sip(config: &Config) -> Build {
+    let config = config.clone();
+    Box::new(move || bind_sip(&config))
+}
+
+/// The token of the operator's listener: configured, or kept in the state folder.
+fn admin_token(config: &Config) -> Result<String, AdapterFailed> {
+    if let Some(token) = &config.admin.token {
+        return Ok(token.reveal().to_owned());
+    }
+    let path: &Path = &config.gateway.state_dir.join("admin.token");
+    if let Ok(token) = std::fs::read_to_string(path) {
+        return Ok(token.trim().to_owned());
+    }
+    let token = random_text::<32>();
+    write_private(path, token.as_bytes())
+        .map_err(|why| AdapterFailed::new(path.display().to_string(), why))?;
+    Ok(token)
+}
