@@ -1,7 +1,13 @@
 //! The gateway against real programs. Each test runs in a network namespace of its own; see
 //! `gateway_tests::namespace`.
 
+mod aiortc_calls;
 mod calls;
+mod digits;
 mod endings;
 mod harness;
+mod load;
+mod page;
+mod pbx;
+mod quality;
 mod scene;

@@ -128,7 +128,7 @@ impl Settings {
     pub fn direct(&self) -> String {
         let parameter = match self.transport {
             Transport::Udp => String::new(),
-            other => format!(";transport={}", other.parameter()),
+            Transport::Tcp | Transport::Tls => format!(";transport={}", self.transport.parameter()),
         };
         format!("sip:{}@127.0.0.1:{}{parameter}", self.user, self.port)
     }
