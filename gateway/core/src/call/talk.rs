@@ -241,8 +241,9 @@ impl Call {
         let name = |leg: &Option<LegId>| leg.and_then(|leg| Some(self.party(leg)?.name.clone()));
         let mut keys: Vec<String> = legs.iter().filter_map(name).collect();
         keys.insert(1, "gateway".to_owned());
-        let own = self.party(own)?.secured.as_ref()?;
-        let fingerprints = own.fingerprints.clone();
+        // What is local to the receiver is remote to its port.
+        let fingerprints = self.party(own)?.secured.as_ref()?.fingerprints.clone();
+        let fingerprints = fingerprints.map(|(gateway, receiver)| (receiver, gateway));
         Some(Report { level, verified: false, fingerprints, legs: protections, keys })
     }
 
