@@ -13,19 +13,19 @@ mod release;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use gateway_adapter::{Command, Event};
+use gateway_adapter::{Command, Event, LinkState};
 use gateway_core::leg::LegCommand;
 use gateway_core::{Cause, LegId, TrunkId};
 
 use release::Release;
 
-use crate::config::{Config, Shields, SipAccount};
+use crate::config::{Config, DIRECT_TRUNK, Shields, SipAccount};
 use crate::leg::Leg;
 use crate::line::{Asker, Line, Output, Owner, Owners};
 use crate::registrar::Registrar;
 use crate::registration::{Desk, Trunk};
 use crate::stack::digest::{Guard, Secret};
-use crate::stack::flow::{Flow, Target, Transmit};
+use crate::stack::flow::{Flow, Target, Transmit, Transport};
 use crate::stack::overload::Buckets;
 use crate::stack::tokens::Tokens;
 use crate::stack::transaction::{Timers, TransactionId};
@@ -89,11 +89,15 @@ impl Agent {
                 trunks.insert(trunk.id(), made);
             }
         }
+        // Wherever a name leads: keys need TLS there, and the next attempt does without.
+        let shields = Shields::new(None, &config.protection);
+        let anywhere = LinkState::Up(shields.to_ring(Transport::Tls, None));
+        let link = Event::Link(TrunkId::from(DIRECT_TRUNK), anywhere);
         Self {
             stack,
             timers,
             domain: config.domain.clone(),
-            shields: Shields::new(None, &config.protection),
+            shields,
             guard,
             secrets,
             guesses: Buckets::new(GUESSES.1, GUESSES.0),
@@ -106,7 +110,7 @@ impl Agent {
             leg_of_dialog: BTreeMap::new(),
             dialog_of_leg: BTreeMap::new(),
             releases: BTreeMap::new(),
-            out: VecDeque::new(),
+            out: VecDeque::from([Output::Event(link)]),
             is_draining: false,
         }
     }

@@ -28,6 +28,8 @@ use crate::stack::wire::{Scheme, Uri};
 
 /// The trunk of everybody who is no configured trunk: phones of accounts.
 pub const LOCAL_TRUNK: &str = "sip.local";
+/// The trunk that dials any SIP address where its name leads.
+pub const DIRECT_TRUNK: &str = "sip.direct";
 
 /// `[sip]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -177,6 +179,11 @@ impl TrunkConfig {
         Uri::parse(&self.server).filter(|uri| matches!(uri.scheme(), Scheme::Sip | Scheme::Sips))
     }
 
+    /// The host of `server`; `None` when that is no SIP address.
+    pub fn host(&self) -> Option<String> {
+        self.server()?.host()
+    }
+
     /// The host of its addresses.
     pub(crate) fn domain(&self) -> String {
         let server = self.server().and_then(|uri| uri.host());
@@ -185,8 +192,10 @@ impl TrunkConfig {
 
     fn check(&self) -> Result<(), String> {
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if self.name.is_empty() || !self.name.chars().all(is_name) || self.name == "local" {
-            return Err("name must be letters, digits, - or _, and not `local`".to_owned());
+        let is_taken = matches!(self.name.as_str(), "local" | "direct");
+        if self.name.is_empty() || !self.name.chars().all(is_name) || is_taken {
+            let rule = "name must be letters, digits, - or _, and not `local` or `direct`";
+            return Err(rule.to_owned());
         }
         if self.server().is_none() {
             return Err("server is no SIP address".to_owned());

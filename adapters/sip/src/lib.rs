@@ -21,7 +21,9 @@ mod registration;
 pub mod stack;
 
 pub use adapter::SipAdapter;
-pub use config::{Config, Listener, Password, Shield, SipAccount, TrunkConfig};
+pub use config::{
+    Config, DIRECT_TRUNK, LOCAL_TRUNK, Listener, Password, Shield, SipAccount, TrunkConfig,
+};
 
 #[cfg(test)]
 mod testing;

@@ -142,11 +142,6 @@ impl Advertised {
         self.0.get(&(transport, remote.is_ipv6())).copied()
     }
 
-    /// Whether others reach us at that address.
-    pub fn has(&self, ip: std::net::IpAddr) -> bool {
-        self.0.values().any(|address| address.ip() == ip)
-    }
-
     fn any(&self, remote: SocketAddr) -> Option<SocketAddr> {
         self.0.iter().find(|((_, v6), _)| *v6 == remote.is_ipv6()).map(|(_, address)| *address)
     }

@@ -1,6 +1,5 @@
 //! Requests that come in: into a call, or to begin something (RFC 3261 §8.2, §10.3, §11.2, §22).
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use gateway_core::leg::Incoming;
@@ -160,7 +159,7 @@ impl Agent {
             verified: true,
             only: None,
         };
-        Ok(Caller { origin, profile, to: self.at_home(to) })
+        Ok(Caller { origin, profile, to })
     }
 
     /// The trunk a message came from; of several at one place the one whose user is called.
@@ -174,22 +173,6 @@ impl Agent {
             found.get_or_insert_with(|| id.clone());
         }
         found
-    }
-
-    /// An address at one of our own IP addresses is one in our domain.
-    fn at_home(&self, mut to: Address) -> Address {
-        let ip = to.host.as_deref().and_then(|host| {
-            host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok()
-        });
-        let is_ours = ip.is_some_and(|ip| self.stack.advertised().has(ip));
-        let is_domain =
-            to.host.as_deref().is_some_and(|host| host.eq_ignore_ascii_case(&self.domain));
-        if is_ours || is_domain {
-            to.host = Some(self.domain.to_ascii_lowercase());
-            to.port = None;
-            to.params.clear();
-        }
-        to
     }
 
     /// Lets an account prove itself (RFC 3261 §22). Every failure looks the same, whether the user
@@ -261,7 +244,10 @@ fn called(request: &Request, trunk_user: Option<&str>) -> Option<Address> {
             return Some(Address::tel(&number));
         }
     }
-    uri.to_text().parse().ok()
+    let mut address: Address = uri.to_text().parse().ok()?;
+    // What remains says where to go, not whom to ask for.
+    address.params.retain(|(name, _)| name == "transport");
+    Some(address)
 }
 
 /// The caller a trunk tells of, unproven.
