@@ -64,7 +64,7 @@ fn a_callee_who_declines_has_declined() {
 #[test]
 fn a_callee_who_does_not_answer_stops_ringing_at_the_limit() {
     interop!(["baresip", "chromium", "node", "web"], |net| {
-        let scene = Scene::with(net, |config| config.tables("[calls]\nring_s = 6"));
+        let scene = Scene::with(net, |config| config.set("gateway", "ring_limit_s = 6"));
         let mut phone = scene.bob_rings();
         let mut page = scene.page("alice");
         page.call("bob");
@@ -257,7 +257,7 @@ fn a_killed_gateway_releases_the_phone_after_its_restart() {
 #[test]
 fn a_gateway_told_to_stop_ends_its_calls_and_exits_cleanly() {
     interop!(["baresip", "chromium", "node", "web"], |net| {
-        let mut scene = Scene::with(net, |config| config.tables("[calls]\ndrain_s = 2"));
+        let mut scene = Scene::with(net, |config| config.set("gateway", "drain_s = 2"));
         let mut phone = scene.bob();
         let mut page = in_call(&scene, phone.as_mut());
         scene.gateway.process.signal(Signal::SIGTERM);

@@ -2,12 +2,18 @@
 //! `gateway_tests::namespace`.
 
 mod aiortc_calls;
+mod attacks;
+mod attacks_media;
+mod attacks_sip;
+mod attacks_ws;
 mod calls;
 mod digits;
 mod endings;
+mod garbage;
 mod harness;
 mod load;
 mod page;
 mod pbx;
 mod quality;
 mod scene;
+mod secrets;

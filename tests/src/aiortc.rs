@@ -20,6 +20,28 @@ pub struct Aiortc {
 impl Aiortc {
     /// Starts it and signs it in at `url` (`ws://HOST:PORT/procom`).
     pub fn start(net: &Net, url: &str, user: &str, password: &str, speaks_hz: u32) -> Self {
+        Self::start_as(net, url, user, password, speaks_hz, false)
+    }
+
+    /// The same, but its offers name a fingerprint that is not its certificate's.
+    pub fn start_with_wrong_fingerprint(
+        net: &Net,
+        url: &str,
+        user: &str,
+        password: &str,
+        speaks_hz: u32,
+    ) -> Self {
+        Self::start_as(net, url, user, password, speaks_hz, true)
+    }
+
+    fn start_as(
+        net: &Net,
+        url: &str,
+        user: &str,
+        password: &str,
+        speaks_hz: u32,
+        lies: bool,
+    ) -> Self {
         let recording = net.folder(user).join("heard.wav");
         let settings = json!({
             "url": url,
@@ -27,6 +49,7 @@ impl Aiortc {
             "password": password,
             "speaks": tone_file(net, speaks_hz, 48_000),
             "hears": recording,
+            "lies": lies,
         });
         let script = Script::start(net, &format!("aiortc-{user}"), "aiortc_peer.py", &settings);
         Self { script, recording }

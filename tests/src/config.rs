@@ -57,7 +57,7 @@ impl Config {
         let section = |name, lines| Section { name, lines };
         Self {
             sections: vec![
-                section("store", "path = \"gateway.sqlite\"\n".to_owned()),
+                section("gateway", "state_dir = \"state\"\nlog = \"debug\"\n".to_owned()),
                 section("procom", format!("listen = \"127.0.0.1:{HTTP_PORT}\"\nplain = true\n")),
                 section(
                     "admin",
@@ -91,7 +91,7 @@ impl Config {
         self
     }
 
-    /// Adds lines to one of the sections `store`, `procom`, `admin`, `media`, `sip`.
+    /// Adds lines to one of the sections `gateway`, `procom`, `admin`, `media`, `sip`.
     pub fn set(mut self, section: &str, lines: &str) -> Self {
         let section = self.sections.iter_mut().find(|known| known.name == section);
         let section = section.expect("a section of Config::new");

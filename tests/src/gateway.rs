@@ -88,7 +88,6 @@ impl Gateway {
         let path = net.write("gateway/gateway.toml", config.render());
         let mut program = command(binary());
         program.args(["run", "--config"]).arg(path).current_dir(net.folder("gateway"));
-        program.env("RUST_LOG", "debug");
         let process = Process::start(net, "gateway", &mut program);
         let mut gateway = Self {
             process,
