@@ -30,7 +30,11 @@ pub struct MediaConfig {
     #[serde(rename = "lost_after_s", deserialize_with = "seconds", serialize_with = "in_seconds")]
     pub lost_after: Duration,
     /// Consent to send ends this many seconds after it was last given (RFC 7675 §5.1).
-    #[serde(rename = "consent_timeout_s", deserialize_with = "seconds", serialize_with = "in_seconds")]
+    #[serde(
+        rename = "consent_timeout_s",
+        deserialize_with = "seconds",
+        serialize_with = "in_seconds"
+    )]
     pub consent_timeout: Duration,
     /// Most ports a worker holds at once.
     pub max_ports: usize,

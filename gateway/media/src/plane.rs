@@ -105,7 +105,7 @@ impl Plane {
     pub fn new(config: &MediaConfig, parts: PlaneParts) -> Self {
         let ice = IceSettings {
             provider: parts.identity.provider.clone(),
-            muxed: parts.muxed.into(),
+            muxed: parts.muxed,
             is_lite: config.ice_lite,
             allow_loopback: config.allow_loopback,
             consent_timeout: config.consent_timeout,
@@ -377,6 +377,10 @@ impl Plane {
             if self.claim_of_address.get(address).is_some_and(|claim| claim.port == id) {
                 self.claim_of_address.remove(address);
             }
+        }
+        if self.ports.is_empty() {
+            self.port_of_transaction.clear();
+            self.transactions.clear();
         }
         if let Some(pair) = entry.port.sockets() {
             self.port_of_socket.remove(&pair.rtp);

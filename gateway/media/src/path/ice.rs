@@ -47,7 +47,7 @@ const PACE: Duration = Duration::from_millis(50);
 const CONSENT_INTERVAL: Duration = Duration::from_secs(4);
 /// While all is quiet, the agent is looked after this often.
 const TICK: Duration = Duration::from_secs(1);
-/// After consent was lost, an address is checked only this long after it asked us itself.
+/// An address that asked us itself so lately is checked without pacing: that answers its own check (RFC 8445 §7.3.1.4).
 const ASKED_LATELY: Duration = Duration::from_secs(5);
 
 /// What does not change from port to port.
@@ -251,6 +251,7 @@ impl IcePath {
     /// Where media and DTLS go: the selected pair, or before there is one, an address that has proven itself (RFC
     /// 8445 §12.1.1 allows any valid pair).
     pub(crate) fn destination(&self) -> Option<(SocketId, SocketAddr)> {
+        // Checks go on without it (RFC 7675 §5.1), and so it can be given again.
         if !self.has_consent {
             return None;
         }
@@ -331,13 +332,11 @@ impl IcePath {
         let next = self.next.as_mut().map(|next| (true, next));
         for (is_next, generation) in generations.chain(next) {
             while let Some(event) = generation.agent.poll_event() {
-                match event.event {
-                    Event::SelectedCandidatePairChange(local, remote) => {
-                        selections.push((is_next, local.addr(), remote.addr()));
-                    }
-                    Event::RoleChange(is_controlling) => generation.is_controlling = is_controlling,
-                    // `Event` is non-exhaustive; its state changes follow from the above.
-                    _ => {}
+                // State changes follow from these two.
+                if let Event::SelectedCandidatePairChange(local, remote) = event.event {
+                    selections.push((is_next, local.addr(), remote.addr()));
+                } else if let Event::RoleChange(is_controlling) = event.event {
+                    generation.is_controlling = is_controlling;
                 }
             }
             while let Some(write) = generation.agent.poll_write() {
@@ -372,10 +371,6 @@ impl IcePath {
         }
         let asked = self.authenticated.iter().find(|seen| seen.address == destination);
         let asked_lately = asked.is_some_and(|seen| now < seen.at + ASKED_LATELY);
-        let is_lost = self.consent_at.is_some() && !self.has_consent && self.next.is_none();
-        if is_lost && !asked_lately {
-            return;
-        }
         if asked_lately || self.is_proven(destination) {
             self.transmits.push_back(transmit);
         } else if let Some(waiting) =

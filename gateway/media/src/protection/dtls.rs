@@ -38,13 +38,22 @@ const MAX_HANDSHAKE_BYTES: usize = 128 * 1024;
 const MAX_ATTEMPTS: u32 = 8;
 /// The first retransmission (RFC 6347 §4.2.4.1 recommends a second, RFC 9147 §5.8.2 less where that is known to do).
 const FLIGHT_INTERVAL: Duration = Duration::from_millis(400);
+/// Messages of the peer whose repetition is known.
+const MAX_HEARD: usize = 64;
+/// A client whose handshake stands still without any timer begins again after this long.
+const STALLED_AFTER: Duration = Duration::from_secs(4);
 /// The endpoint keys its associations by address; there is one, wherever its datagrams come from.
 const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
 const RECORD_HEADER_BYTES: usize = 13;
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const HANDSHAKE: u8 = 22;
+const HELLO_REQUEST: u8 = 0;
 const CLIENT_HELLO: u8 = 1;
+const SERVER_HELLO: u8 = 2;
+const HELLO_VERIFY_REQUEST: u8 = 3;
+/// Type, length, sequence number, offset and length of the fragment (RFC 6347 §4.2.2).
+const HANDSHAKE_HEADER_BYTES: usize = 12;
 
 /// Who we are to every DTLS peer: a certificate made at start, and how it is told in descriptions.
 #[derive(Clone)]
@@ -163,6 +172,64 @@ pub(crate) struct Association {
     attempts: u32,
     bytes: usize,
     is_stranger: Arc<AtomicBool>,
+    heard: Heard,
+    active_at: Option<Instant>,
+}
+
+/// What the peer has said in the clear.
+///
+/// `rtc-dtls` stops its timer for any message, also for a repeated one, after which both sides would wait for ever. So
+/// repetitions do not reach it: each side's own timer repeats what was lost.
+#[derive(Default)]
+struct Heard {
+    /// Type, sequence number and offset of messages.
+    messages: Vec<[u8; 6]>,
+    client_random: Option<[u8; 32]>,
+    /// A server has answered that client's hello with more than a cookie.
+    is_answered: bool,
+}
+
+/// What to do with a message of the peer.
+enum Hearing {
+    New,
+    Repeated,
+    /// A client gave up its attempt and makes another (compare RFC 6347 §4.2.8).
+    BegunAnew,
+}
+
+impl Heard {
+    fn hear(&mut self, message: &[u8]) -> Hearing {
+        let Some(header) = message.first_chunk::<HANDSHAKE_HEADER_BYTES>() else {
+            return Hearing::Repeated;
+        };
+        if header[0] == CLIENT_HELLO {
+            return self.hear_hello(message);
+        }
+        let key = [header[0], header[4], header[5], header[6], header[7], header[8]];
+        if self.messages.contains(&key) {
+            return Hearing::Repeated;
+        }
+        if self.messages.len() < MAX_HEARD {
+            self.messages.push(key);
+        }
+        Hearing::New
+    }
+
+    /// A server keeps no state before the cookie came back, so until then it answers every hello (RFC 6347 §4.2.1).
+    fn hear_hello(&mut self, message: &[u8]) -> Hearing {
+        let random = message.get(HANDSHAKE_HEADER_BYTES + 2..).and_then(|it| it.first_chunk());
+        let is_start = message[6..9] == [0; 3];
+        let Some(random) = random.filter(|_| is_start) else {
+            // A later piece of a hello.
+            return if self.is_answered { Hearing::Repeated } else { Hearing::New };
+        };
+        let is_same = self.client_random.replace(*random).is_none_or(|known| known == *random);
+        match (is_same, self.is_answered) {
+            (true, true) => Hearing::Repeated,
+            (false, true) => Hearing::BegunAnew,
+            (true | false, false) => Hearing::New,
+        }
+    }
 }
 
 impl Association {
@@ -192,6 +259,8 @@ impl Association {
             attempts: 1,
             bytes: 0,
             is_stranger,
+            heard: Heard::default(),
+            active_at: None,
         })
     }
 
@@ -216,6 +285,7 @@ impl Association {
             self.state = State::Handshaking;
             // Only a failing random generator makes this fail; then the deadline of the call ends it.
             let _ = self.endpoint.connect(now, PEER, self.config.clone(), None);
+            self.active_at = Some(now);
         }
     }
 
@@ -226,11 +296,12 @@ impl Association {
             State::Handshaking => false,
             State::Done => true,
         };
-        let records = admitted(datagram, self.role, is_done);
+        let records = self.admit(datagram, is_done);
         self.bytes += if is_done { 0 } else { records.len() };
         if records.is_empty() || self.bytes > MAX_HANDSHAKE_BYTES {
             return Step::Refused;
         }
+        self.active_at = Some(now);
         let result = self.endpoint.read(now, PEER, None, records);
         if is_done {
             // Neither errors nor a close ends what the signalling holds together.
@@ -247,9 +318,11 @@ impl Association {
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Step {
-        let is_due = self.endpoint.poll_timeout(&PEER).is_some_and(|at| at <= now);
-        if !is_due || !matches!(self.state, State::Handshaking) {
+        if self.poll_timeout().is_none_or(|at| at > now) {
             return Step::Nothing;
+        }
+        if self.endpoint.poll_timeout(&PEER).is_none() {
+            return self.begin_again(now);
         }
         match self.endpoint.handle_timeout(PEER, now) {
             Ok(()) => Step::Nothing,
@@ -259,14 +332,69 @@ impl Association {
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Handshaking => self.endpoint.poll_timeout(&PEER),
+            State::Handshaking => {
+                let stalled = self.active_at.filter(|_| self.role == Role::Client);
+                let stalled = stalled.map(|at| at + STALLED_AFTER);
+                self.endpoint.poll_timeout(&PEER).or(stalled)
+            }
             State::Waiting | State::Done | State::Failed => None,
         }
     }
 
     /// Datagrams for the peer.
     pub(crate) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.endpoint.poll_transmit().map(|transmit| transmit.message.to_vec())
+        let datagram = self.endpoint.poll_transmit()?.message.to_vec();
+        let is_server_hello = datagram.first() == Some(&HANDSHAKE)
+            && datagram.get(RECORD_HEADER_BYTES) == Some(&SERVER_HELLO);
+        self.heard.is_answered |= is_server_hello;
+        Some(datagram)
+    }
+
+    /// The records of a datagram that may reach the handshake.
+    ///
+    /// In the clear only handshake messages and the change of ciphers are taken, and of these no hello that is not for
+    /// our role: alerts in the clear are worth nothing, since anybody can send them (security row 3).
+    fn admit(&mut self, datagram: &[u8], is_done: bool) -> BytesMut {
+        let mut admitted = BytesMut::with_capacity(datagram.len());
+        for record in Records(datagram) {
+            let is_clear = record[3..5] == [0, 0];
+            let is_taken = match record[0] {
+                CHANGE_CIPHER_SPEC => is_clear && !is_done,
+                HANDSHAKE if is_clear => {
+                    self.admits_message(&record[RECORD_HEADER_BYTES..], is_done)
+                }
+                _ => !is_clear,
+            };
+            if is_taken {
+                admitted.extend_from_slice(record);
+            }
+        }
+        admitted
+    }
+
+    fn admits_message(&mut self, message: &[u8], is_done: bool) -> bool {
+        let is_for_role = match message.first() {
+            Some(&CLIENT_HELLO) => self.role == Role::Server && !is_done,
+            Some(&(HELLO_REQUEST | SERVER_HELLO | HELLO_VERIFY_REQUEST)) => {
+                self.role == Role::Client && !is_done
+            }
+            Some(_) => true,
+            None => false,
+        };
+        // When all is done, a repetition asks for our last flight (RFC 6347 §4.2.4).
+        if !is_for_role || is_done {
+            return is_for_role;
+        }
+        match self.heard.hear(message) {
+            Hearing::New => true,
+            Hearing::Repeated => false,
+            Hearing::BegunAnew => {
+                self.endpoint = endpoint(self.role, &self.config);
+                let client_random = self.heard.client_random;
+                self.heard = Heard { client_random, ..Heard::default() };
+                true
+            }
+        }
     }
 
     fn complete(&mut self) -> Step {
@@ -309,6 +437,7 @@ impl Association {
         }
         self.attempts += 1;
         self.bytes = 0;
+        self.heard = Heard::default();
         self.endpoint = endpoint(self.role, &self.config);
         if self.role == Role::Client {
             self.state = State::Waiting;
@@ -382,34 +511,17 @@ fn is_expected(certificate: &[u8], expected: &[Fingerprint]) -> bool {
         })
 }
 
-/// The records of a datagram that may reach the handshake.
-///
-/// In the clear only handshake messages and the change of ciphers are taken, and of these no hello that is not for
-/// our role: alerts in the clear are worth nothing, since anybody can send them (security row 3).
-fn admitted(datagram: &[u8], role: Role, is_done: bool) -> BytesMut {
-    let mut records = BytesMut::with_capacity(datagram.len());
-    let mut rest = datagram;
-    while let Some(header) = rest.first_chunk::<RECORD_HEADER_BYTES>() {
+/// The whole records of a datagram, headers included.
+struct Records<'a>(&'a [u8]);
+
+impl<'a> Iterator for Records<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let header = self.0.first_chunk::<RECORD_HEADER_BYTES>()?;
         let length = usize::from(u16::from_be_bytes([header[11], header[12]]));
-        let Some((record, behind)) = rest.split_at_checked(RECORD_HEADER_BYTES + length) else {
-            break;
-        };
-        let is_clear = header[3..5] == [0, 0];
-        let is_taken = match header[0] {
-            CHANGE_CIPHER_SPEC => is_clear && !is_done,
-            HANDSHAKE if is_clear => match record.get(RECORD_HEADER_BYTES) {
-                Some(&CLIENT_HELLO) => role == Role::Server && !is_done,
-                // Hello request, server hello, hello verify request.
-                Some(&(0 | 2 | 3)) => role == Role::Client && !is_done,
-                Some(_) => true,
-                None => false,
-            },
-            _ => !is_clear,
-        };
-        if is_taken {
-            records.extend_from_slice(record);
-        }
-        rest = behind;
+        let (record, rest) = self.0.split_at_checked(RECORD_HEADER_BYTES + length)?;
+        self.0 = rest;
+        Some(record)
     }
-    records
 }

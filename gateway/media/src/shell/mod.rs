@@ -51,7 +51,7 @@ pub enum StartFault {
 pub enum NotTaken {
     /// The worker's queue is full; here is the command back.
     #[error("the media worker is too busy")]
-    Full(MediaCommand),
+    Full(Box<MediaCommand>),
     /// The worker is gone.
     #[error("the media worker has stopped")]
     Stopped,
@@ -131,7 +131,7 @@ impl MediaHandle {
                 let _ = worker.wake.write(1);
                 Ok(())
             }
-            Err(TrySendError::Full(command)) => Err(NotTaken::Full(command)),
+            Err(TrySendError::Full(command)) => Err(NotTaken::Full(Box::new(command))),
             Err(TrySendError::Disconnected(_)) => Err(NotTaken::Stopped),
         }
     }

@@ -170,7 +170,8 @@ fn replays_and_garbage_are_counted_and_end_nothing() {
     let counters = &wire.hosts[0].counters;
     assert!(counters.packets(Way::In, Outcome::Replayed) >= 20);
     assert!(counters.packets(Way::In, Outcome::NotAuthentic) > 0);
-    let refused = [Outcome::Replayed, Outcome::NotAuthentic].map(|it| counters.packets(Way::In, it));
+    let refused =
+        [Outcome::Replayed, Outcome::NotAuthentic].map(|it| counters.packets(Way::In, it));
     assert!(refused.iter().sum::<u64>() >= 2_000);
     assert_eq!(speak(&mut wire, to, 20..40).len(), 20);
 }

@@ -58,17 +58,19 @@ fn an_ice_lite_host_is_reached() {
 }
 
 #[test]
-fn the_handshake_survives_loss() {
-    let mut wire = Wire::new(2);
-    let mut count = 0;
-    wire.loses = Box::new(move |_| {
-        count += 1;
-        count % 3 == 0
-    });
-    let to = talk(&mut wire, webrtc(), webrtc());
-    wire.run(seconds(20));
-    wire.loses = Box::new(|_| false);
-    assert_eq!(speak(&mut wire, to, 0..20).len(), 20);
+fn checks_and_handshake_survive_loss() {
+    for seed in 1..100u32 {
+        let mut wire = Wire::new(2);
+        let mut state = seed;
+        wire.loses = Box::new(move |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state >> 16 & 3 == 0
+        });
+        let to = talk(&mut wire, webrtc(), webrtc());
+        wire.run(seconds(20));
+        wire.loses = Box::new(|_| false);
+        assert_eq!(speak(&mut wire, to, 0..20).len(), 20, "seed {seed}");
+    }
 }
 
 #[test]

@@ -1,3 +1,5 @@
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one event among all")]
+
 mod attacks;
 mod calls;
 mod properties;
