@@ -115,6 +115,12 @@ fn hash_with(params: Params, password: &str) -> String {
         .to_string()
 }
 
+/// A hash that costs next to nothing to verify.
+#[cfg(test)]
+pub(crate) fn cheap_hash(password: &str) -> String {
+    hash_with(Params::new(64, 1, 1, None).expect("valid parameters"), password)
+}
+
 fn random_text() -> String {
     let mut bytes = [0_u8; 16];
     SystemRandom::new().fill(&mut bytes).expect("the system has random numbers");

@@ -143,6 +143,7 @@ async fn run(adapter: ProcomAdapter, edge: Edge) -> Result<(), AdapterFailed> {
         tokens: adapter.tokens,
     });
     let mut shell = Shell::new(hub, edge, adapter.accounts);
+    tracing::info!(address = %adapter.address, "procom clients are served");
     shell.edge.report(Event::Link(TRUNK.into(), LinkState::Up(vec![Profile::webrtc(resume)])));
     loop {
         shell.carry_out();
@@ -258,7 +259,10 @@ impl Shell {
                     self.edge.report(Event::Located(account, locations));
                 }
                 Output::Released(key) => self.edge.report(Event::Released(key)),
-                Output::Fault(kind) => self.edge.recorder().fault(kind),
+                Output::Fault(kind) => {
+                    tracing::debug!(kind, "a client is at fault");
+                    self.edge.recorder().fault(kind);
+                }
             }
         }
     }

@@ -38,6 +38,12 @@ impl Bucket {
         Ok(())
     }
 
+    /// Takes one whether there is one or not. Returns how long to wait until there would have been.
+    pub(crate) fn charge(&mut self, rate: Rate, now: Instant) -> Duration {
+        self.full_at = self.full_at.max(now) + rate.every;
+        self.full_at.duration_since(now).saturating_sub(rate.every * rate.burst)
+    }
+
     /// Puts one back.
     pub(crate) fn give_back(&mut self, rate: Rate) {
         self.full_at = self.full_at.checked_sub(rate.every).unwrap_or(self.full_at);
@@ -71,6 +77,14 @@ mod tests {
         assert_eq!(bucket.take(RATE, start), Err(Duration::from_secs(1)));
         assert_eq!(bucket.take(RATE, start + Duration::from_secs(1)), Ok(()));
         assert!(bucket.take(RATE, start + Duration::from_secs(1)).is_err());
+    }
+
+    #[test]
+    fn what_is_charged_beyond_the_burst_makes_ever_longer_waits() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(start);
+        let waits: Vec<u64> = (0..6).map(|_| bucket.charge(RATE, start).as_secs()).collect();
+        assert_eq!(waits, [0, 0, 0, 1, 2, 3]);
     }
 
     #[test]

@@ -35,6 +35,8 @@ mod leg;
 mod secret;
 mod server;
 mod session;
+#[cfg(test)]
+mod testing;
 mod tls;
 mod token;
 

@@ -101,9 +101,13 @@ pub(crate) async fn serve(
         tokio::select! {
             _ = &mut stopped => break,
             accepted = listener.accept() => {
-                let Ok((stream, address)) = accepted else {
-                    sleep(ACCEPT_PAUSE).await;
-                    continue;
+                let (stream, address) = match accepted {
+                    Ok(accepted) => accepted,
+                    Err(fault) => {
+                        tracing::warn!(%fault, "a connection could not be accepted");
+                        sleep(ACCEPT_PAUSE).await;
+                        continue;
+                    }
                 };
                 let ip = network(address.ip());
                 let count = count_of_ip.get(&ip).copied().unwrap_or(0);

@@ -9,8 +9,6 @@
 //! ```
 
 mod calls;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;

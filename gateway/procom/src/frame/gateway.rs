@@ -212,7 +212,11 @@ impl CandidateBody {
 impl GatewayFrame {
     /// The text for the wire.
     pub(crate) fn render(&self) -> String {
-        serde_json::to_string(self).expect("frames have text keys and no fallible members")
+        let text =
+            serde_json::to_string(self).expect("frames have text keys and no fallible members");
+        #[cfg(test)]
+        super::schema::assert_gateway(&text);
+        text
     }
 
     /// The answer to what is refused.

@@ -71,10 +71,11 @@ where
     }
     let farewell = pump(&mut sink, &mut stream, &mut receiver, id, context).await;
     let closing = match farewell {
-        Farewell::None(closing) => {
+        Farewell::None(Closing::Clean) => {
             let _ = timeout(context.pace.write, sink.close()).await;
-            closing
+            Closing::Clean
         }
+        Farewell::None(Closing::Dropped) => Closing::Dropped,
         Farewell::Close(code, reason) => {
             let _ = timeout(context.pace.write, say_goodbye(&mut sink, &mut stream, code, reason))
                 .await;
@@ -131,16 +132,14 @@ where
                     return farewell;
                 }
                 let now = Instant::now();
-                if let Err(wait) = bucket.take(rate, now.into_std()) {
-                    read_at = now + wait;
-                }
+                read_at = now + bucket.charge(rate, now.into_std());
             }
             _ = pings.tick() => {
                 let ping = Message::Ping(Bytes::new());
                 if !matches!(timeout(pace.write, sink.send(ping)).await, Ok(Ok(()))) {
                     return Farewell::None(Closing::Dropped);
                 }
-                pong_due = Some(Instant::now() + pace.pong);
+                pong_due.get_or_insert_with(|| Instant::now() + pace.pong);
             }
             () = silence => return Farewell::None(Closing::Dropped),
         }
