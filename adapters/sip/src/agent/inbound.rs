@@ -191,8 +191,8 @@ impl Agent {
         let find = |user: &str| secrets.get(user);
         match self.guard.judge(request, "Authorization", find, now) {
             Verdict::Proven(user) => Ok(user),
-            Verdict::Absent => Err(self.challenge(false, now)),
-            Verdict::Stale => Err(self.challenge(true, now)),
+            Verdict::Absent => Err(self.challenge(request, false, now)),
+            Verdict::Stale => Err(self.challenge(request, true, now)),
             Verdict::Refused => {
                 self.guesses.take(source, now);
                 tracing::debug!("wrong credentials");
@@ -201,9 +201,11 @@ impl Agent {
         }
     }
 
-    fn challenge(&mut self, is_stale: bool, now: Instant) -> Refusal {
-        let [first, second] = self.guard.challenges(is_stale, now);
-        Refusal::new(401).with("WWW-Authenticate", &first).with("WWW-Authenticate", &second)
+    fn challenge(&mut self, request: &Request, is_stale: bool, now: Instant) -> Refusal {
+        let challenges = self.guard.challenges(request, is_stale, now);
+        challenges.iter().fold(Refusal::new(401), |refusal, challenge| {
+            refusal.with("WWW-Authenticate", challenge)
+        })
     }
 
     fn handle_register(&mut self, id: TransactionId, request: &Request, flow: Flow, now: Instant) {

@@ -102,9 +102,15 @@ impl Guard {
         &self.realm
     }
 
-    /// The values of two challenge headers, SHA-256 before MD5 (RFC 8760 §2.3).
-    pub fn challenges(&mut self, is_stale: bool, now: Instant) -> [String; 2] {
-        [Algorithm::Sha256, Algorithm::Md5].map(|algorithm| {
+    /// The values of the challenge headers for this request, SHA-256 before MD5 (RFC 8760 §2.3).
+    pub fn challenges(&mut self, request: &Request, is_stale: bool, now: Instant) -> Vec<String> {
+        let agent = request.fields().text("User-Agent").unwrap_or_default();
+        let offered: &[Algorithm] = if knows_md5_only(&agent) {
+            &[Algorithm::Md5]
+        } else {
+            &[Algorithm::Sha256, Algorithm::Md5]
+        };
+        let mut challenge = |algorithm: &Algorithm| {
             let nonce = self.nonce(now);
             let stale = if is_stale { ", stale=true" } else { "" };
             format!(
@@ -112,7 +118,8 @@ impl Guard {
                 quote(&self.realm),
                 algorithm.name(),
             )
-        })
+        };
+        offered.iter().map(&mut challenge).collect()
     }
 
     /// Judges the credentials in `header` (`Authorization` or `Proxy-Authorization`). `find` tells
@@ -236,6 +243,15 @@ impl Spent {
         self.window |= 1 << below;
         true
     }
+}
+
+/// Whether a client gives up at the sight of a hash it does not know, though "the client MUST
+/// ignore any challenge it does not understand" (RFC 8760 §2.4): the library of baresip before 2.0
+/// does. Nothing is lost by believing the name: a challenge is not protected against those who
+/// could forge it.
+fn knows_md5_only(agent: &str) -> bool {
+    let agent = agent.to_ascii_lowercase();
+    ["baresip v0.", "baresip v1."].iter().any(|known| agent.starts_with(known))
 }
 
 /// Whether the credentials are for what was asked (RFC 7616 §3.4.6). Clients differ in port and

@@ -24,7 +24,7 @@ fn guard(now: Instant) -> Guard {
 
 fn challenge(guard: &mut Guard, request: &Request, now: Instant) -> Response {
     let mut response = Response::to_request(request, 401);
-    for value in guard.challenges(false, now) {
+    for value in guard.challenges(request, false, now) {
         response.push("WWW-Authenticate", &value);
     }
     response
@@ -69,12 +69,23 @@ fn the_example_of_rfc_7616_comes_out_for_both_hashes() {
 fn the_stronger_hash_is_offered_first_and_taken() {
     let now = start();
     let mut guard = guard(now);
-    let [first, last] = guard.challenges(false, now);
-    assert!(first.contains("algorithm=SHA-256") && last.contains("algorithm=MD5"));
+    let offered = guard.challenges(&register(), false, now);
+    assert_eq!(offered.len(), 2);
+    assert!(offered[0].contains("algorithm=SHA-256") && offered[1].contains("algorithm=MD5"));
     let request = answered(&mut guard, "secret", now);
     let credentials = request.fields().text("Authorization").unwrap();
     assert!(credentials.contains("algorithm=SHA-256"));
     assert_eq!(judge(&mut guard, &request, now), Verdict::Proven("alice".to_owned()));
+}
+
+#[test]
+fn a_phone_that_stumbles_over_the_stronger_hash_is_not_shown_it() {
+    let now = start();
+    let mut request = register();
+    request.push("User-Agent", "baresip v1.0.0 (x86_64/linux)");
+    let offered = guard(now).challenges(&request, false, now);
+    assert_eq!(offered.len(), 1);
+    assert!(offered[0].contains("algorithm=MD5"));
 }
 
 #[test]
@@ -176,7 +187,7 @@ proptest! {
     fn a_count_is_good_once_however_counts_come(counts in prop::collection::vec(1u32..80, 1..60)) {
         let now = start();
         let mut guard = guard(now);
-        let [value, _] = guard.challenges(false, now);
+        let value = guard.challenges(&register(), false, now).remove(0);
         let nonce = value.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
         let mut taken = std::collections::BTreeSet::new();
         for count in counts {
