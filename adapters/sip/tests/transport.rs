@@ -116,6 +116,24 @@ async fn who_begins_a_message_must_end_it_in_ten_seconds() {
 }
 
 #[tokio::test]
+async fn an_endless_message_is_cut_off_and_nothing_more_is_read() {
+    let settings = Settings { tcp: vec![any()], ..Settings::default() };
+    let mut transports = Transports::bind(settings).unwrap();
+    let mut peer = TcpStream::connect(bound(&transports, Transport::Tcp)).await.unwrap();
+    let endless = tokio::spawn(async move {
+        let mut sent = 0;
+        while peer.write_all(&[b'x'; 32 * 1024]).await.is_ok() && sent < 64 << 20 {
+            sent += 32 * 1024;
+        }
+        sent
+    });
+    assert!(matches!(next(&mut transports).await, Arrival::Broken(..)));
+    assert!(matches!(next(&mut transports).await, Arrival::Closed(_)));
+    // What was taken is what lay in the buffers of the system.
+    assert!(endless.await.unwrap() < 8 << 20);
+}
+
+#[tokio::test]
 async fn what_cannot_be_delivered_is_told() {
     let mut transports = Transports::bind(Settings::default()).unwrap();
     let free = std::net::TcpListener::bind(any()).unwrap().local_addr().unwrap();

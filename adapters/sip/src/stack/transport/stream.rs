@@ -23,6 +23,8 @@ use crate::stack::transaction::TransactionId;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a connection attempt may take.
 const CONNECT: Duration = Duration::from_secs(5);
+/// How long the answer to a broken message may take to be made.
+const LAST_WORD: Duration = Duration::from_millis(200);
 const CHUNK_BYTES: usize = 16 * 1024;
 
 /// Binds one listener; an IPv6 one takes IPv6 only.
@@ -118,6 +120,10 @@ impl Task {
                     if pings > 0 && !write(&mut stream, &b"\r\n".repeat(pings)).await {
                         break;
                     }
+                    if watch.is_broken {
+                        self.write_last(&mut stream).await;
+                        break;
+                    }
                 }
                 queued = self.queue.recv() => {
                     // The owner has dropped us: too slow, or shutting down.
@@ -134,6 +140,14 @@ impl Task {
         // A peer that does not read must not keep the task.
         let _ = timeout(Duration::from_secs(1), stream.shutdown()).await;
         self.close(unsent).await;
+    }
+
+    /// Lets the answer to a message that cannot be framed leave; nothing more is read.
+    async fn write_last<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) {
+        let answer = timeout(LAST_WORD, self.queue.recv()).await;
+        if let Ok(Some(queued)) = answer {
+            write(stream, &queued.bytes).await;
+        }
     }
 
     /// Hands whole messages to the owner and returns how many pings want a pong.
@@ -153,8 +167,7 @@ impl Task {
                 }
                 Err(Unframed(bytes)) => {
                     self.tell(Arrival::Broken(self.flow, bytes)).await?;
-                    // Time for the answer to leave before the connection closes.
-                    watch.handle_broken();
+                    watch.is_broken = true;
                     return Ok(pings);
                 }
             }
@@ -191,13 +204,15 @@ struct Watch {
     /// The end of a begun message, or of the first one, is due.
     owed_at: Option<Instant>,
     is_known: bool,
+    /// The stream has lost its framing.
+    is_broken: bool,
 }
 
 impl Watch {
     fn new(idle: Duration, is_known: bool) -> Self {
         let now = Instant::now();
         let owed_at = (!is_known).then(|| now + PATIENCE);
-        Self { idle, idle_at: now + idle, owed_at, is_known }
+        Self { idle, idle_at: now + idle, owed_at, is_known, is_broken: false }
     }
 
     fn deadline(&self) -> Instant {
@@ -219,9 +234,5 @@ impl Watch {
         } else if self.is_known {
             self.owed_at = None;
         }
-    }
-
-    fn handle_broken(&mut self) {
-        self.owed_at = Some(Instant::now() + Duration::from_millis(200));
     }
 }
