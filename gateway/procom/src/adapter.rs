@@ -33,7 +33,7 @@ use crate::tls::{self, Identity};
 use crate::token::Tokens;
 
 /// How many frames of all sockets may wait for the adapter.
-const INBOX_FRAMES: usize = 1024;
+const INBOX_FRAMES: usize = 256;
 /// How many passwords are looked at at once: each takes a core for a while.
 const VERIFYING: usize = 2;
 /// How many may wait for that.

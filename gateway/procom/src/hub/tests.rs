@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use gateway_core::Offer;
 use gateway_core::route::Require;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -707,5 +708,151 @@ proptest! {
             world.text(A, &text);
             world.text(B, &text);
         }
+    }
+}
+
+/// Something that may happen to a session of alice's, or to one of its legs.
+#[derive(Clone, Debug)]
+enum Fate {
+    SignIn,
+    Call,
+    Dial,
+    Busy,
+    Say(&'static str),
+    Command(LegCommand),
+    Drop,
+    Close,
+    Resume,
+    Garbage,
+    Pass(u64),
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        2 => Just(Fate::SignIn),
+        4 => Just(Fate::Call),
+        4 => Just(Fate::Dial),
+        1 => Just(Fate::Busy),
+        6 => prop::sample::select(vec!["ringing", "answer", "offer", "hold", "end", "error"])
+            .prop_map(Fate::Say),
+        4 => prop::sample::select(vec![
+            LegCommand::Ring,
+            LegCommand::Progress(answer()),
+            LegCommand::Answer(None),
+            LegCommand::Reoffer(Offer(answer().0)),
+            LegCommand::End(Cause::Normal, None),
+        ])
+        .prop_map(Fate::Command),
+        1 => Just(Fate::Drop),
+        1 => Just(Fate::Close),
+        2 => Just(Fate::Resume),
+        1 => Just(Fate::Garbage),
+        2 => (1_u64..40).prop_map(Fate::Pass),
+    ]
+}
+
+/// What became of the legs the switchboard knows.
+#[derive(Default)]
+struct Ledger {
+    ended_of_leg: BTreeMap<LegId, bool>,
+}
+
+impl Ledger {
+    fn note(&mut self, rest: &[Output]) {
+        for output in rest {
+            match output {
+                Output::Incoming(incoming) => {
+                    assert_eq!(self.ended_of_leg.insert(incoming.leg, false), None);
+                }
+                Output::Leg(leg, event) => {
+                    let ended = self.ended_of_leg.get_mut(leg).expect("a leg that is known");
+                    assert!(!*ended, "nothing follows the end of {leg:?}: {event:?}");
+                    *ended = matches!(event, LegEvent::Ended(..));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_leg_of_every_session_ends_exactly_once(
+        fates in prop::collection::vec((fate(), any::<prop::sample::Index>()), 0..120),
+    ) {
+        let mut world = world();
+        let mut ledger = Ledger::default();
+        let (mut sockets, mut welcomes, mut next) = (Vec::new(), Vec::new(), 1_u64);
+        for (fate, which) in fates {
+            next += 1;
+            let socket = if sockets.is_empty() { SocketId(0) } else { *which.get(&sockets) };
+            let legs: Vec<LegId> = ledger.ended_of_leg.keys().copied().collect();
+            match fate {
+                Fate::SignIn => {
+                    world.open(SocketId(next));
+                    world.text(SocketId(next), &hello());
+                    let verified = Verified { account: "alice".into(), display: None };
+                    world.verdict(SocketId(next), Verdict::Right(verified));
+                    sockets.push(SocketId(next));
+                }
+                Fate::Call => world.text(socket, &call(&format!("c{}", next % 40), "112")),
+                Fate::Dial => {
+                    let contacts: Vec<String> = world.hub.id_of_contact.keys().cloned().collect();
+                    if !contacts.is_empty() {
+                        let leg = LegId(1_000_000_000 + next);
+                        ledger.ended_of_leg.insert(leg, false);
+                        let contact: &String = which.get(&contacts);
+                        let command = LegCommand::Dial(dial(contact));
+                        world.command(Command::Leg(leg, command));
+                    }
+                }
+                Fate::Busy => {
+                    world.text(socket, &call(&format!("busy{next}"), "112"));
+                    let is_new = |output: &Output| matches!(output, Output::Incoming(_));
+                    let at = world.rest.iter().position(is_new);
+                    if let Some(Output::Incoming(incoming)) = at.map(|at| world.rest.remove(at)) {
+                        world.hub.handle_busy(incoming.leg);
+                        world.drain();
+                    }
+                }
+                Fate::Say(kind) => {
+                    for call in (0..40).map(|at| format!("c{at}"))
+                        .chain((1..6).map(|at| format!("g{at}")))
+                    {
+                        let frame = json!({"type": kind, "call": call, "sdp": SDP, "code": "x"});
+                        world.text(socket, &frame.to_string());
+                    }
+                }
+                Fate::Command(command) => {
+                    if !legs.is_empty() {
+                        world.command(Command::Leg(*which.get(&legs), command));
+                    }
+                }
+                Fate::Drop => world.close(socket, Closing::Dropped),
+                Fate::Close => world.close(socket, Closing::Clean),
+                Fate::Resume => {
+                    if !welcomes.is_empty() {
+                        world.open(SocketId(next));
+                        let count = world.said.len() as u64 % 3;
+                        world.text(SocketId(next), &resume(which.get(&welcomes), count));
+                        sockets.push(SocketId(next));
+                    }
+                }
+                Fate::Garbage => (0..15).for_each(|_| world.text(socket, "{")),
+                Fate::Pass(seconds) => world.pass(seconds),
+            }
+            welcomes.extend(
+                world.said.drain(..).map(|(_, frame)| frame)
+                    .filter(|frame| frame["type"] == "welcome"),
+            );
+            ledger.note(&std::mem::take(&mut world.rest));
+        }
+        world.hub.handle_shutdown();
+        world.drain();
+        ledger.note(&std::mem::take(&mut world.rest));
+        prop_assert!(ledger.ended_of_leg.values().all(|ended| *ended));
+        prop_assert!(world.hub.session_of_id.is_empty() && world.hub.id_of_leg.is_empty());
+        prop_assert!(world.hub.id_of_secret.is_empty() && world.hub.id_of_contact.is_empty());
+        prop_assert!(world.hub.ids_of_who.is_empty() && world.hub.socket_of_id.is_empty());
     }
 }

@@ -1,5 +1,5 @@
-#![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant among many")]
 //! The edge as clients and attackers meet it: real sockets on loopback.
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant among many")]
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
