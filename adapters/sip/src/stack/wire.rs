@@ -10,6 +10,7 @@
 //! ```
 
 mod fields;
+mod mend;
 mod request;
 mod response;
 mod salvage;
@@ -139,6 +140,16 @@ pub enum Message {
 /// [`Malformed`] when the bytes break the grammar or a limit; single malformed headers are no
 /// error here, they show when they are read.
 pub fn parse(bytes: Bytes) -> Result<Message, Malformed> {
+    match parse_strictly(bytes.clone()) {
+        Err(Malformed::Syntax) => match mend::message(&bytes) {
+            Some(mended) => parse_strictly(mended),
+            None => Err(Malformed::Syntax),
+        },
+        result => result,
+    }
+}
+
+fn parse_strictly(bytes: Bytes) -> Result<Message, Malformed> {
     match sipx_sip::parse_datagram(bytes, &LIMITS) {
         Ok(sipx_sip::Message::Request(request)) => Ok(Message::Request(Request::wrap(request))),
         Ok(sipx_sip::Message::Response(response)) => {

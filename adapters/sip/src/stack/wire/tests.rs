@@ -68,6 +68,19 @@ fn debug_output_shows_no_user() {
     assert!(!shown.contains("alice") && !shown.contains("bob"), "{shown}");
 }
 
+#[test]
+fn a_transport_said_twice_is_read_once_and_credentials_stay_as_they_are() {
+    let text = invite("z9hG4bK1")
+        .replace("sip:bob@gw.example", "sip:bob@gw.example;transport=tcp;Transport=TCP")
+        .replace("Max-", "Authorization: Digest uri=\"sip:b@g;transport=tcp;transport=tcp\"\nMax-");
+    let request = request(&text);
+    assert_eq!(request.fault(), None);
+    assert_eq!(request.uri().param("transport").as_deref(), Some("tcp"));
+    let credentials = request.fields().text("Authorization").unwrap();
+    assert!(credentials.contains("transport=tcp;transport=tcp"));
+    assert!(Uri::parse("sip:b@g;transport=tcp;transport=udp").is_none());
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {

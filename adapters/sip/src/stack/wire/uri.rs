@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 
-use super::text;
+use super::{mend, text};
 use crate::stack::flow::Transport;
 
 /// The scheme of a URI, as far as it matters to us.
@@ -28,7 +28,9 @@ pub struct Uri(pub(super) sipx_sip::Uri);
 impl Uri {
     /// Parses a URI without brackets around it; `None` when it breaks the grammar.
     pub fn parse(text: &str) -> Option<Self> {
-        sipx_sip::Uri::parse(Bytes::copy_from_slice(text.as_bytes())).ok().map(Self)
+        let strictly = |text: String| sipx_sip::Uri::parse(Bytes::from(text)).ok();
+        let uri = strictly(text.to_owned()).or_else(|| strictly(mend::text(text)?));
+        uri.map(Self)
     }
 
     /// Makes `sip:user@host:port`, escaping the user (RFC 3261 §25.1).
