@@ -237,7 +237,10 @@ impl Port {
         };
         self.counters.count(Way::In, outcome);
         if result.is_ok() {
-            self.watch.note_life(now);
+            // A peer that only ever checks, and never comes to keys, is lost for a call.
+            if self.is_secured_told {
+                self.watch.note_life(now);
+            }
             self.progress(now);
         }
         result.is_ok()

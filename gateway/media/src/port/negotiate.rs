@@ -186,15 +186,17 @@ impl Port {
         }
         check_address(line, self.path.kind(), means.settings)?;
         let keys = self.accepted_keys(line, means.settings)?;
-        let plan =
-            Plan { place, line: line.clone(), agreed, keys, is_peer_lite: answer.0.is_ice_lite };
+        let mut line = line.clone();
+        line.rtcp_mux &= base.media[place].rtcp_mux;
+        let theirs = line.direction.reversed();
+        let plan = Plan { place, line, agreed, keys, is_peer_lite: answer.0.is_ice_lite };
         let ours = base.media[place].direction;
         self.local = Some(base);
         self.remote = Some(answer.0.clone());
         if is_final {
             self.offered = None;
         }
-        self.apply(plan, ours.and(line.direction.reversed()), true, means.now);
+        self.apply(plan, ours.and(theirs), true, means.now);
         Ok(())
     }
 

@@ -386,3 +386,28 @@ fn every_closed_port_leaves_nothing() {
         assert_eq!(host.counters.ports_active(Protection::Dtls), 0);
     }
 }
+
+#[test]
+fn a_fault_in_one_port_closes_that_port_only() {
+    let mut wire = Wire::new(2);
+    let to = talk(&mut wire, webrtc(), webrtc());
+    let now = wire.now;
+    wire.hosts[0].plane.handle_command(
+        MediaCommand::Offer { port: PortId(9), profile: webrtc(), like: None },
+        now,
+    );
+    wire.hosts[0].plane.guarded(PortId(9), now, |_| panic!("a fault made for this test"));
+    assert_eq!(wire.hosts[0].take().last(), Some(&MediaEvent::Lost(PortId(9))));
+    assert_eq!((wire.hosts[0].plane.ports(), wire.hosts[0].counters.panics()), (2, 1));
+    assert_eq!(speak(&mut wire, to, 0..20).len(), 20);
+}
+
+#[test]
+fn a_peer_that_checks_but_never_comes_to_keys_is_lost() {
+    let mut wire = Wire::new(2);
+    wire.loses = Box::new(|flying| (20..64).contains(&flying.bytes[0]));
+    wire.call(webrtc(), webrtc());
+    wire.command(0, MediaCommand::Join { a: A, b: A });
+    wire.run(seconds(31));
+    assert!(wire.hosts[0].events.contains(&MediaEvent::Lost(A)));
+}
