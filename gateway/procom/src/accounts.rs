@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
-use argon2::{Argon2, Params};
+use argon2::password_hash::{Output, PasswordHash, PasswordHasher, Salt, SaltString};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use gateway_core::AccountId;
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -82,21 +82,64 @@ impl Accounts {
         Ok(Self { account_of_name, decoy })
     }
 
+    /// The memory that verifying takes, used over and over.
+    pub(crate) fn memory(&self) -> Vec<Block> {
+        let own = self.account_of_name.values().filter_map(|own| own.password_hash.as_ref());
+        let costs = own.chain([&self.decoy]).map(|hash| cost(&parse(hash)).block_count());
+        vec![Block::new(); costs.max().unwrap_or_default()]
+    }
+
     /// Whether the password is that of the account. Takes some tens of milliseconds of one core: not
     /// for an async thread.
-    pub(crate) fn verify(&self, name: &str, password: &Secret) -> Option<Verified> {
+    pub(crate) fn verify(
+        &self,
+        name: &str,
+        password: &Secret,
+        memory: &mut [Block],
+    ) -> Option<Verified> {
         let account = self.account_of_name.get(name);
         let own = account.and_then(|account| account.password_hash.as_ref());
-        let hash = own.unwrap_or(&self.decoy).reveal();
-        let hash = PasswordHash::new(hash).expect("hashes are checked when accounts are read");
+        let hash = parse(own.unwrap_or(&self.decoy));
         let password = password.reveal().as_bytes();
         let is_short = password.len() <= MAX_PASSWORD_BYTES;
         let password = if is_short { password } else { b"" };
-        let is_right = Argon2::default().verify_password(password, &hash).is_ok();
+        let is_right = is_right(password, &hash, memory);
         let account = account.filter(|_| is_right && is_short && own.is_some())?;
         let display = account.display.clone();
         Some(Verified { account: account.name.as_str().into(), display })
     }
+}
+
+fn parse(hash: &Secret) -> PasswordHash<'_> {
+    PasswordHash::new(hash.reveal()).expect("hashes are checked when accounts are read")
+}
+
+fn cost(hash: &PasswordHash<'_>) -> Params {
+    Params::try_from(hash).expect("hashes are checked when accounts are read")
+}
+
+/// Does the work and compares in constant time, as `Output` does.
+fn is_right(password: &[u8], hash: &PasswordHash<'_>, memory: &mut [Block]) -> bool {
+    let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else {
+        return false;
+    };
+    let version = hash.version.map_or(Ok(Version::default()), Version::try_from);
+    let (Ok(algorithm), Ok(version)) = (Algorithm::try_from(hash.algorithm), version) else {
+        return false;
+    };
+    let params = cost(hash);
+    let mut bytes = [0; Salt::MAX_LENGTH];
+    let Ok(salt) = salt.decode_b64(&mut bytes) else {
+        return false;
+    };
+    let Some(memory) = memory.get_mut(..params.block_count()) else {
+        return false;
+    };
+    let output = Output::init_with(expected.len(), |out| {
+        let hasher = Argon2::new(algorithm, version, params);
+        Ok(hasher.hash_password_into_with_memory(password, salt, out, memory)?)
+    });
+    output.is_ok_and(|output| output == expected)
 }
 
 /// Hashes a password for the configuration: a PHC string of argon2id with a salt of its own.
@@ -109,7 +152,7 @@ fn hash_with(params: Params, password: &str) -> String {
     let mut salt = [0; 16];
     SystemRandom::new().fill(&mut salt).expect("the system has random numbers");
     let salt = SaltString::encode_b64(&salt).expect("16 bytes are a valid salt");
-    Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password(password.as_bytes(), &salt)
         .expect("the parameters were checked")
         .to_string()
@@ -142,7 +185,7 @@ fn check_name(name: &str) -> Result<(), &'static str> {
 fn check_hash(hash: &Secret) -> Result<Params, &'static str> {
     let hash = PasswordHash::new(hash.reveal())
         .map_err(|_| "the password hash is none that `procom-gateway passwd` makes")?;
-    if argon2::Algorithm::try_from(hash.algorithm).is_err() || hash.hash.is_none() {
+    if Algorithm::try_from(hash.algorithm).is_err() || hash.hash.is_none() {
         return Err("the password hash is not one of argon2");
     }
     let params = Params::try_from(&hash).map_err(|_| "the password hash has bad parameters")?;
@@ -168,8 +211,9 @@ mod tests {
     fn only_the_right_password_of_a_known_account_is_accepted() {
         let accounts =
             Accounts::new(vec![account("alice", Some("secret")), account("bob", None)]).unwrap();
-        let is_accepted =
-            |name: &str, password: &str| accounts.verify(name, &Secret::from(password)).is_some();
+        let is_accepted = |name: &str, password: &str| {
+            accounts.verify(name, &Secret::from(password), &mut accounts.memory()).is_some()
+        };
         assert!(is_accepted("alice", "secret"));
         assert!(!is_accepted("alice", "Secret"));
         assert!(!is_accepted("alice", ""));

@@ -17,8 +17,8 @@ use gateway_adapter::{Adapter, AdapterFailed, Edge, Event, LinkState, Running};
 use gateway_core::media::Profile;
 use gateway_core::{LegId, Scheme};
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
@@ -31,13 +31,10 @@ use crate::server::{self, Context, FromSocket, Pace, Policy, ToSocket};
 use crate::session::{SocketId, TRUNK};
 use crate::tls::{self, Identity};
 use crate::token::Tokens;
+use crate::verifier::Verifier;
 
 /// How many frames of all sockets may wait for the adapter.
 const INBOX_FRAMES: usize = 256;
-/// How many passwords are looked at at once: each takes a core for a while.
-const VERIFYING: usize = 2;
-/// How many may wait for that.
-const WAITING: usize = 64;
 
 /// The edge Procom clients connect to.
 pub struct ProcomAdapter {
@@ -142,7 +139,7 @@ async fn run(adapter: ProcomAdapter, edge: Edge) -> Result<(), AdapterFailed> {
         networks: adapter.networks,
         tokens: adapter.tokens,
     });
-    let mut shell = Shell::new(hub, edge, adapter.accounts);
+    let mut shell = Shell::new(hub, edge, Verifier::start(adapter.accounts)?);
     tracing::info!(address = %adapter.address, "procom clients are served");
     shell.edge.report(Event::Link(TRUNK.into(), LinkState::Up(vec![Profile::webrtc(resume)])));
     loop {
@@ -154,7 +151,9 @@ async fn run(adapter: ProcomAdapter, edge: Edge) -> Result<(), AdapterFailed> {
                 None => break,
             },
             Some(message) = from_sockets.recv() => shell.handle_socket(message),
-            Some(verdict) = shell.verdicts.join_next() => shell.handle_verdict(verdict.ok()),
+            Some((socket, verdict)) = shell.verifier.next() => {
+                shell.hub.handle_verdict(socket, verdict, now(), &mut System(&shell.edge));
+            }
             () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
                 shell.hub.handle_timeout(now());
             }
@@ -196,22 +195,13 @@ impl Fresh for System<'_> {
 struct Shell {
     hub: Hub,
     edge: Edge,
-    accounts: Arc<Accounts>,
     socket_of_id: BTreeMap<SocketId, mpsc::Sender<ToSocket>>,
-    verifying: Arc<Semaphore>,
-    verdicts: JoinSet<(SocketId, Verdict)>,
+    verifier: Verifier,
 }
 
 impl Shell {
-    fn new(hub: Hub, edge: Edge, accounts: Arc<Accounts>) -> Self {
-        Self {
-            hub,
-            edge,
-            accounts,
-            socket_of_id: BTreeMap::new(),
-            verifying: Arc::new(Semaphore::new(VERIFYING)),
-            verdicts: JoinSet::new(),
-        }
+    const fn new(hub: Hub, edge: Edge, verifier: Verifier) -> Self {
+        Self { hub, edge, socket_of_id: BTreeMap::new(), verifier }
     }
 
     fn handle_socket(&mut self, message: FromSocket) {
@@ -229,13 +219,6 @@ impl Shell {
                 self.socket_of_id.remove(&socket);
                 self.hub.handle_closed(socket, closing, now);
             }
-        }
-    }
-
-    /// A verification that panicked has no verdict: its socket runs into its deadline.
-    fn handle_verdict(&mut self, verdict: Option<(SocketId, Verdict)>) {
-        if let Some((socket, verdict)) = verdict {
-            self.hub.handle_verdict(socket, verdict, now(), &mut System(&self.edge));
         }
     }
 
@@ -280,20 +263,8 @@ impl Shell {
     }
 
     fn verify(&mut self, socket: SocketId, user: String, password: Secret) {
-        if self.verdicts.len() >= VERIFYING + WAITING {
-            self.verdicts.spawn(std::future::ready((socket, Verdict::Overload)));
-            return;
+        if !self.verifier.ask(socket, user, password) {
+            self.hub.handle_verdict(socket, Verdict::Overload, now(), &mut System(&self.edge));
         }
-        let (accounts, verifying) = (Arc::clone(&self.accounts), Arc::clone(&self.verifying));
-        self.verdicts.spawn(async move {
-            let _permit = verifying.acquire_owned().await;
-            let verified = spawn_blocking(move || accounts.verify(&user, &password)).await;
-            let verdict = match verified {
-                Ok(Some(verified)) => Verdict::Right(verified),
-                Ok(None) => Verdict::Wrong,
-                Err(_) => Verdict::Overload,
-            };
-            (socket, verdict)
-        });
     }
 }

@@ -34,6 +34,8 @@ use crate::token::Tokens;
 
 /// How long a socket may take to say a `hello` that is accepted.
 const HELLO_LIMIT: Duration = Duration::from_secs(10);
+/// How long whoever guesses passwords waits to be told that there were too many.
+const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 /// How many frames may wait while a password is looked at.
 const HELD_FRAMES: usize = 8;
 
@@ -100,6 +102,8 @@ enum Socket {
     Greeting { peer: Peer },
     /// A password is being looked at.
     Verifying { peer: Peer, attempt: Attempt, held: Vec<String> },
+    /// Too many wrong passwords came before: told so in a while, and not heard until then.
+    Refusing { reason: String },
     /// Carries a session.
     Carrying(SessionId),
 }
@@ -107,6 +111,7 @@ enum Socket {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Deadline {
     Hello(SocketId),
+    Refusal(SocketId),
     Resume(SessionId),
     IceServers(SessionId),
 }
@@ -188,8 +193,8 @@ impl Hub {
                 self.refuse_socket(socket, refusal);
             }
             Some(Socket::Greeting { .. }) => self.handle_hello(socket, &text, now, fresh),
-            // It was closed meanwhile.
-            None => {}
+            // It is about to be closed, or was.
+            Some(Socket::Refusing { .. }) | None => {}
         }
     }
 
@@ -205,7 +210,7 @@ impl Hub {
             Some(Socket::Greeting { .. } | Socket::Verifying { .. }) => {
                 self.refuse_socket(socket, Refusal::new(Code::Malformed, reason));
             }
-            None => {}
+            Some(Socket::Refusing { .. }) | None => {}
         }
     }
 
@@ -222,7 +227,8 @@ impl Hub {
                 }
             },
             // The attempt counts: who hangs up before the verdict may have been guessing.
-            Some(Socket::Greeting { .. } | Socket::Verifying { .. }) | None => {}
+            Some(Socket::Greeting { .. } | Socket::Verifying { .. } | Socket::Refusing { .. })
+            | None => {}
         }
     }
 
@@ -257,6 +263,12 @@ impl Hub {
             self.deadlines.pop_first();
             match deadline {
                 Deadline::Hello(socket) => self.handle_silent_socket(socket),
+                Deadline::Refusal(socket) => {
+                    if let Some(Socket::Refusing { reason }) = self.socket_of_id.get(&socket) {
+                        let refusal = Refusal::new(Code::TooManyAttempts, reason.clone());
+                        self.refuse_socket(socket, refusal);
+                    }
+                }
                 Deadline::Resume(id) => {
                     let link = self.session_of_id.get(&id).map(Session::link);
                     // It may have been taken up and dropped again since this was noted.
@@ -285,7 +297,7 @@ impl Hub {
             Some(Socket::Greeting { .. } | Socket::Verifying { .. }) => {
                 self.close(socket, CLOSE_POLICY, "no hello in time");
             }
-            Some(Socket::Carrying(_)) | None => {}
+            Some(Socket::Carrying(_) | Socket::Refusing { .. }) | None => {}
         }
     }
 

@@ -39,6 +39,7 @@ mod session;
 mod testing;
 mod tls;
 mod token;
+mod verifier;
 
 pub use accounts::{AccountFault, Accounts, MAX_NAME_BYTES, ProcomAccount, hash_password};
 pub use adapter::{Bound, ProcomAdapter};

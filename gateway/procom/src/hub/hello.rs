@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use ring::digest::{SHA256, digest as hash};
 
-use super::{CLOSE_TAKEN_OVER, Hub, Link, Loss, Now, Output, Socket, Verdict};
+use super::{
+    CLOSE_TAKEN_OVER, Deadline, Hub, Link, Loss, Now, Output, REFUSAL_DELAY, Socket, Verdict,
+};
 use crate::accounts::GUEST_PREFIX;
 use crate::frame::{ClientFrame, Code, GatewayFrame, Hello, Refusal, Welcome, read, tidy};
 use crate::fresh::{Fresh, hex};
@@ -106,7 +108,8 @@ impl Hub {
                     "Too many wrong passwords; wait {} s.",
                     wait.as_secs().saturating_add(1)
                 );
-                self.refuse_socket(socket, Refusal::new(Code::TooManyAttempts, reason));
+                self.socket_of_id.insert(socket, Socket::Refusing { reason });
+                self.deadlines.insert((now.at + REFUSAL_DELAY, Deadline::Refusal(socket)));
             }
         }
     }
