@@ -12,12 +12,14 @@
 //!
 //! A panic inside one port closes that port and no other.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+mod finder;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use gateway_core::cause::Cause;
 use gateway_core::description::Description;
@@ -29,30 +31,17 @@ use crate::config::MediaConfig;
 use crate::counters::{Counters, Outcome, Way};
 use crate::io::{MuxedSocket, Random, SocketId, Sockets, Transmit};
 use crate::path::ice::IceSettings;
-use crate::path::stun::{Check, Class, request_transaction};
+use crate::path::stun::{Check, request_transaction};
 use crate::port::{Impossible, Means, Port, Settings};
 use crate::protection::dtls::Identity;
 use crate::relay::Joins;
-
-/// Addresses one port may be found by; a peer that changes more often loses the oldest.
-const MAX_ADDRESSES_PER_PORT: usize = 16;
-/// An answer to a check that comes later finds nobody.
-const TRANSACTION_LIFE: Duration = Duration::from_secs(5);
+use finder::{Finder, FoundBy};
 
 /// A port with all that finds it.
 struct Entry {
     port: Port,
     deadline: Option<(Instant, &'static str)>,
-    fragments: Vec<String>,
-    addresses: VecDeque<SocketAddr>,
-}
-
-/// Whose an address on the muxed sockets is. A round trip proves more than a request, whose source can be forged by
-/// the peer of another port.
-#[derive(Clone, Copy)]
-struct Claim {
-    port: PortId,
-    is_proven: bool,
+    found_by: FoundBy,
 }
 
 /// What a plane is made of, once at start.
@@ -83,11 +72,7 @@ pub struct Plane {
     random: Random,
     ports: BTreeMap<PortId, Entry>,
     joins: Joins,
-    port_of_socket: HashMap<SocketId, (PortId, bool)>,
-    port_of_fragment: HashMap<String, PortId>,
-    claim_of_address: HashMap<SocketAddr, Claim>,
-    port_of_transaction: HashMap<[u8; 12], PortId>,
-    transactions: VecDeque<(Instant, [u8; 12])>,
+    finder: Finder,
     deadlines: BTreeSet<(Instant, PortId)>,
     events: VecDeque<MediaEvent>,
     transmits: VecDeque<Transmit>,
@@ -123,11 +108,7 @@ impl Plane {
             random: parts.random,
             ports: BTreeMap::new(),
             joins: Joins::default(),
-            port_of_socket: HashMap::new(),
-            port_of_fragment: HashMap::new(),
-            claim_of_address: HashMap::new(),
-            port_of_transaction: HashMap::new(),
-            transactions: VecDeque::new(),
+            finder: Finder::default(),
             deadlines: BTreeSet::new(),
             events: VecDeque::new(),
             transmits: VecDeque::new(),
@@ -150,10 +131,10 @@ impl Plane {
         now: Instant,
     ) {
         let kind = classify(datagram);
-        let owner = match self.port_of_socket.get(&socket) {
-            Some((id, is_rtcp)) => Some((*id, *is_rtcp)),
+        let owner = match self.finder.by_socket(socket) {
+            Some(owner) => Some(owner),
             None if kind == Kind::Stun => return self.handle_stun(socket, source, datagram, now),
-            None => self.claim_of_address.get(&source).map(|claim| (claim.port, false)),
+            None => self.finder.by_address(source).map(|id| (id, false)),
         };
         let Some((id, is_rtcp_socket)) = owner else { return self.refuse(Outcome::WrongSource) };
         match kind {
@@ -193,7 +174,7 @@ impl Plane {
             });
             self.settle(id, now);
         }
-        self.forget_transactions(now);
+        self.finder.forget_transactions(now);
     }
 
     /// A datagram to be sent.
@@ -220,23 +201,11 @@ impl Plane {
         self.ports.len()
     }
 
-    /// How much is remembered of ports and addresses.
-    #[cfg(test)]
-    fn remembered(&self) -> [usize; 5] {
-        [
-            self.ports.len(),
-            self.port_of_socket.len(),
-            self.port_of_fragment.len(),
-            self.claim_of_address.len(),
-            self.deadlines.len(),
-        ]
-    }
-
     /// Whether nothing at all is left of any port.
     #[cfg(test)]
     fn is_empty(&self) -> bool {
-        let transactions = self.port_of_transaction.len() + self.transactions.len();
-        self.remembered() == [0; 5] && self.joins.is_empty() && transactions == 0
+        let is_idle = self.ports.is_empty() && self.deadlines.is_empty();
+        is_idle && self.joins.is_empty() && self.finder.remembered() == [0; 4]
     }
 
     fn run(&mut self, command: MediaCommand, now: Instant) {
@@ -315,11 +284,10 @@ impl Plane {
         match made {
             Ok(port) => {
                 if let Some(pair) = port.sockets() {
-                    self.port_of_socket.insert(pair.rtp, (id, false));
-                    self.port_of_socket.insert(pair.rtcp, (id, true));
+                    self.finder.add_sockets(id, pair);
                 }
-                let (fragments, addresses) = (Vec::new(), VecDeque::new());
-                self.ports.insert(id, Entry { port, deadline: None, fragments, addresses });
+                let found_by = FoundBy::default();
+                self.ports.insert(id, Entry { port, deadline: None, found_by });
             }
             Err((cause, reason)) => self.events.push_back(MediaEvent::Failed(id, cause, reason)),
         }
@@ -370,64 +338,28 @@ impl Plane {
         if let Some((at, _)) = entry.deadline {
             self.deadlines.remove(&(at, id));
         }
-        for fragment in &entry.fragments {
-            self.port_of_fragment.remove(fragment);
-        }
-        for address in &entry.addresses {
-            if self.claim_of_address.get(address).is_some_and(|claim| claim.port == id) {
-                self.claim_of_address.remove(address);
-            }
+        self.finder.forget(id, &entry.found_by);
+        if let Some(pair) = entry.port.sockets() {
+            self.finder.remove_sockets(pair);
+            self.sockets.close(pair);
         }
         if self.ports.is_empty() {
-            self.port_of_transaction.clear();
-            self.transactions.clear();
-        }
-        if let Some(pair) = entry.port.sockets() {
-            self.port_of_socket.remove(&pair.rtp);
-            self.port_of_socket.remove(&pair.rtcp);
-            self.sockets.close(pair);
+            self.finder.forget_all_transactions();
         }
     }
 
     fn handle_stun(&mut self, socket: SocketId, source: SocketAddr, datagram: &[u8], now: Instant) {
         let Some(check) = Check::parse(datagram) else { return self.refuse(Outcome::Malformed) };
-        let owner = match check.class {
-            Class::Request | Class::Indication => {
-                let fragment = check.username.and_then(|name| name.split(':').next());
-                fragment.and_then(|fragment| self.port_of_fragment.get(fragment))
-            }
-            Class::Success | Class::Error => self.port_of_transaction.get(&check.transaction),
-        };
-        let Some(id) = owner.copied() else { return self.refuse(Outcome::NotAuthentic) };
+        let owner = self.finder.by_check(&check);
+        let Some(id) = owner else { return self.refuse(Outcome::NotAuthentic) };
         self.guarded(id, now, |plane| {
             let Some(entry) = plane.ports.get_mut(&id) else { return };
             if entry.port.handle_stun(socket, source, &check, now) {
-                plane.claim(id, source);
+                let is_proven = entry.port.is_proven(source);
+                plane.finder.claim(id, source, is_proven, &mut entry.found_by);
             }
         });
         self.settle(id, now);
-    }
-
-    /// Notes whose an address is, unless another port has proven it.
-    fn claim(&mut self, id: PortId, address: SocketAddr) {
-        let Some(entry) = self.ports.get_mut(&id) else { return };
-        let is_proven = entry.port.is_proven(address);
-        let standing = self.claim_of_address.get(&address);
-        if standing.is_some_and(|standing| standing.port != id && standing.is_proven && !is_proven)
-        {
-            return;
-        }
-        self.claim_of_address.insert(address, Claim { port: id, is_proven });
-        if entry.addresses.contains(&address) {
-            return;
-        }
-        entry.addresses.push_back(address);
-        if entry.addresses.len() > MAX_ADDRESSES_PER_PORT
-            && let Some(oldest) = entry.addresses.pop_front()
-            && self.claim_of_address.get(&oldest).is_some_and(|claim| claim.port == id)
-        {
-            self.claim_of_address.remove(&oldest);
-        }
     }
 
     /// The way of every packet of sound.
@@ -489,22 +421,12 @@ impl Plane {
         }
         while let Some(transmit) = entry.port.poll_transmit() {
             if let Some(transaction) = request_transaction(&transmit.bytes) {
-                self.port_of_transaction.insert(transaction, id);
-                self.transactions.push_back((now, transaction));
+                self.finder.note_transaction(id, transaction, now);
             }
             self.settings.counters.count(Way::Out, Outcome::Passed);
             self.transmits.push_back(transmit);
         }
-        let fragments = entry.port.fragments();
-        if fragments != entry.fragments {
-            for old in &entry.fragments {
-                self.port_of_fragment.remove(old);
-            }
-            for new in &fragments {
-                self.port_of_fragment.insert(new.clone(), id);
-            }
-            entry.fragments = fragments;
-        }
+        self.finder.set_fragments(id, entry.port.fragments(), &mut entry.found_by);
         let deadline = entry.port.poll_timeout(&self.settings, now);
         if let Some((at, _)) = entry.deadline {
             self.deadlines.remove(&(at, id));
@@ -513,15 +435,6 @@ impl Plane {
             self.deadlines.insert((at, id));
         }
         entry.deadline = deadline;
-    }
-
-    fn forget_transactions(&mut self, now: Instant) {
-        while let Some((at, transaction)) = self.transactions.front()
-            && *at + TRANSACTION_LIFE <= now
-        {
-            self.port_of_transaction.remove(transaction);
-            self.transactions.pop_front();
-        }
     }
 
     /// Runs a step for a port; if it panics, that port is closed and its call is told.

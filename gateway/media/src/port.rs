@@ -14,6 +14,7 @@ mod codecs;
 mod describe;
 mod flow;
 mod negotiate;
+mod plan;
 mod watch;
 
 use std::collections::VecDeque;

@@ -25,19 +25,19 @@ fn start(first_port: u16) -> (MediaHandle, Receiver<MediaEvent>) {
     let (sender, events) = channel();
     // The receiver is gone at the end of a test, when nobody listens any more.
     let sink = move |event| drop(sender.send(event));
-    (MediaHandle::start(&config, sink).unwrap(), events)
+    (MediaHandle::start(&config, sink).expect("loopback has ports"), events)
 }
 
 fn phone_offer(port: u16) -> Description {
     let text = format!(
         "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\n"
     );
-    gateway_core::sdp::parse(&text).unwrap()
+    gateway_core::sdp::parse(&text).expect("the text is an SDP")
 }
 
 fn answered(events: &Receiver<MediaEvent>) -> Description {
     loop {
-        if let MediaEvent::Answered(_, answer) = events.recv_timeout(PATIENCE).unwrap() {
+        if let MediaEvent::Answered(_, answer) = events.recv_timeout(PATIENCE).expect("an answer") {
             return answer.0;
         }
     }

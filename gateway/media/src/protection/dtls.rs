@@ -10,23 +10,24 @@
 //!                               +--> exporter --> keys of client and server --> Keys
 //! ```
 
-use std::fmt;
+mod identity;
+mod records;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use gateway_core::description::{Fingerprint, Setup};
-use ring::digest;
-use rtc_crypto::RTCCryptoProvider;
-use rtc_dtls::config::{ClientAuthType, ConfigBuilder, ExtendedMasterSecretType, HandshakeConfig};
-use rtc_dtls::crypto::Certificate;
+use gateway_core::description::Fingerprint;
+use rtc_dtls::config::HandshakeConfig;
 use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
-use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use rtc_shared::TransportProtocol;
-use rtc_shared::error::Error;
-use subtle::ConstantTimeEq;
+
+pub(crate) use identity::Role;
+pub use identity::{Identity, NoIdentity};
+use identity::{algorithm, configure};
+use records::{CLIENT_HELLO, Heard, Hearing, RECORD_HEADER_BYTES, Records};
 
 use crate::srtp::{MasterKey, Opener, Sealer, Suite};
 
@@ -36,104 +37,16 @@ const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
 const MAX_HANDSHAKE_BYTES: usize = 128 * 1024;
 /// How often a handshake that failed without proof of a wrong peer is begun again.
 const MAX_ATTEMPTS: u32 = 8;
-/// The first retransmission (RFC 6347 §4.2.4.1 recommends a second, RFC 9147 §5.8.2 less where that is known to do).
-const FLIGHT_INTERVAL: Duration = Duration::from_millis(400);
-/// Messages of the peer whose repetition is known.
-const MAX_HEARD: usize = 64;
 /// A client whose handshake stands still without any timer begins again after this long.
 const STALLED_AFTER: Duration = Duration::from_secs(4);
 /// The endpoint keys its associations by address; there is one, wherever its datagrams come from.
 const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
-const RECORD_HEADER_BYTES: usize = 13;
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const HANDSHAKE: u8 = 22;
 const HELLO_REQUEST: u8 = 0;
-const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
 const HELLO_VERIFY_REQUEST: u8 = 3;
-/// Type, length, sequence number, offset and length of the fragment (RFC 6347 §4.2.2).
-const HANDSHAKE_HEADER_BYTES: usize = 12;
-
-/// Who we are to every DTLS peer: a certificate made at start, and how it is told in descriptions.
-#[derive(Clone)]
-pub struct Identity {
-    pub(crate) provider: Arc<dyn RTCCryptoProvider>,
-    certificate: Certificate,
-    fingerprint: Fingerprint,
-}
-
-impl fmt::Debug for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").finish_non_exhaustive()
-    }
-}
-
-/// The system's cryptography gave no certificate.
-#[derive(Debug, thiserror::Error)]
-#[error("no certificate for DTLS could be made: {0}")]
-pub struct NoIdentity(String);
-
-impl Identity {
-    /// Makes a self-signed ECDSA certificate on P-256.
-    ///
-    /// # Errors
-    /// [`NoIdentity`] if the cryptography fails.
-    pub fn generate() -> Result<Self, NoIdentity> {
-        let provider =
-            rtc_crypto::default_provider().map_err(|fault| NoIdentity(fault.to_string()))?;
-        let names = vec!["gateway".to_owned()];
-        let certificate = Certificate::generate_self_signed(names, provider.crypto())
-            .map_err(|fault| NoIdentity(fault.to_string()))?;
-        let der = certificate.certificate.first().ok_or(NoIdentity("empty".to_owned()))?;
-        let bytes = digest::digest(&digest::SHA256, der.as_ref()).as_ref().to_vec();
-        let fingerprint = Fingerprint { hash: "sha-256".to_owned(), bytes };
-        Ok(Self { provider, certificate, fingerprint })
-    }
-
-    /// The fingerprint told to peers.
-    #[must_use]
-    pub fn fingerprint(&self) -> &Fingerprint {
-        &self.fingerprint
-    }
-}
-
-/// Who opens the association.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    Client,
-    Server,
-}
-
-impl Role {
-    /// Our role, and the word for it in our answer, by the peer's offer. Where we may choose, we open: that spares
-    /// the round trip of a cookie, and no hello of a stranger means anything to us.
-    pub(crate) fn by_offer(setup: Option<Setup>) -> Option<Self> {
-        match setup {
-            Some(Setup::ActPass | Setup::Passive) => Some(Self::Client),
-            // An offer without the attribute is active (RFC 4145 §4).
-            Some(Setup::Active) | None => Some(Self::Server),
-            Some(Setup::HoldConn) => None,
-        }
-    }
-
-    /// Our role by the peer's answer; one without the attribute is passive (RFC 4145 §4).
-    pub(crate) fn by_answer(setup: Option<Setup>) -> Option<Self> {
-        match setup {
-            Some(Setup::Passive) | None => Some(Self::Client),
-            Some(Setup::Active) => Some(Self::Server),
-            Some(Setup::ActPass | Setup::HoldConn) => None,
-        }
-    }
-
-    /// How an answer of ours tells it.
-    pub(crate) fn setup(self) -> Setup {
-        match self {
-            Self::Client => Setup::Active,
-            Self::Server => Setup::Passive,
-        }
-    }
-}
 
 /// What a finished handshake gives.
 pub(crate) struct Keys {
@@ -174,62 +87,6 @@ pub(crate) struct Association {
     is_stranger: Arc<AtomicBool>,
     heard: Heard,
     active_at: Option<Instant>,
-}
-
-/// What the peer has said in the clear.
-///
-/// `rtc-dtls` stops its timer for any message, also for a repeated one, after which both sides would wait for ever. So
-/// repetitions do not reach it: each side's own timer repeats what was lost.
-#[derive(Default)]
-struct Heard {
-    /// Type, sequence number and offset of messages.
-    messages: Vec<[u8; 6]>,
-    client_random: Option<[u8; 32]>,
-    /// A server has answered that client's hello with more than a cookie.
-    is_answered: bool,
-}
-
-/// What to do with a message of the peer.
-enum Hearing {
-    New,
-    Repeated,
-    /// A client gave up its attempt and makes another (compare RFC 6347 §4.2.8).
-    BegunAnew,
-}
-
-impl Heard {
-    fn hear(&mut self, message: &[u8]) -> Hearing {
-        let Some(header) = message.first_chunk::<HANDSHAKE_HEADER_BYTES>() else {
-            return Hearing::Repeated;
-        };
-        if header[0] == CLIENT_HELLO {
-            return self.hear_hello(message);
-        }
-        let key = [header[0], header[4], header[5], header[6], header[7], header[8]];
-        if self.messages.contains(&key) {
-            return Hearing::Repeated;
-        }
-        if self.messages.len() < MAX_HEARD {
-            self.messages.push(key);
-        }
-        Hearing::New
-    }
-
-    /// A server keeps no state before the cookie came back, so until then it answers every hello (RFC 6347 §4.2.1).
-    fn hear_hello(&mut self, message: &[u8]) -> Hearing {
-        let random = message.get(HANDSHAKE_HEADER_BYTES + 2..).and_then(|it| it.first_chunk());
-        let is_start = message[6..9] == [0; 3];
-        let Some(random) = random.filter(|_| is_start) else {
-            // A later piece of a hello.
-            return if self.is_answered { Hearing::Repeated } else { Hearing::New };
-        };
-        let is_same = self.client_random.replace(*random).is_none_or(|known| known == *random);
-        match (is_same, self.is_answered) {
-            (true, true) => Hearing::Repeated,
-            (false, true) => Hearing::BegunAnew,
-            (true | false, false) => Hearing::New,
-        }
-    }
 }
 
 impl Association {
@@ -390,8 +247,7 @@ impl Association {
             Hearing::Repeated => false,
             Hearing::BegunAnew => {
                 self.endpoint = endpoint(self.role, &self.config);
-                let client_random = self.heard.client_random;
-                self.heard = Heard { client_random, ..Heard::default() };
+                self.heard.begin_anew();
                 true
             }
         }
@@ -453,75 +309,4 @@ fn endpoint(role: Role, config: &Arc<HandshakeConfig>) -> Endpoint {
         Role::Server => Some(config.clone()),
     };
     Endpoint::new(PEER, TransportProtocol::UDP, server)
-}
-
-fn configure(
-    identity: &Identity,
-    role: Role,
-    fingerprints: &[Fingerprint],
-    is_stranger: &Arc<AtomicBool>,
-) -> Option<HandshakeConfig> {
-    let (expected, is_stranger) = (fingerprints.to_vec(), is_stranger.clone());
-    let verify = move |chain: &[Vec<u8>], _: &[rustls_pki_types::CertificateDer<'static>]| {
-        if chain.first().is_some_and(|certificate| is_expected(certificate, &expected)) {
-            Ok(())
-        } else {
-            is_stranger.store(true, Ordering::Relaxed);
-            Err(Error::ErrNoMatchingCertificateFingerprint)
-        }
-    };
-    ConfigBuilder::default()
-        .with_crypto_provider(identity.provider.clone())
-        .with_certificates(vec![identity.certificate.clone()])
-        .with_srtp_protection_profiles(vec![
-            SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
-            SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
-            SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
-        ])
-        .with_client_auth(ClientAuthType::RequireAnyClientCert)
-        // Certificates are self-signed: what is checked is the fingerprint, by the function below.
-        .with_insecure_skip_verify(true)
-        .with_verify_peer_certificate(Some(Arc::new(verify)))
-        .with_extended_master_secret(ExtendedMasterSecretType::Request)
-        .with_flight_interval(FLIGHT_INTERVAL)
-        .build(role == Role::Client, None)
-        .ok()
-}
-
-fn algorithm(hash: &str) -> Option<&'static digest::Algorithm> {
-    match hash {
-        "sha-256" => Some(&digest::SHA256),
-        "sha-384" => Some(&digest::SHA384),
-        "sha-512" => Some(&digest::SHA512),
-        _ => None,
-    }
-}
-
-/// Several fingerprints of one hash function are several certificates, of which one is used; several hash functions
-/// are about the same certificate, so each must fit (RFC 8122 §5).
-fn is_expected(certificate: &[u8], expected: &[Fingerprint]) -> bool {
-    !expected.is_empty()
-        && expected.iter().all(|one| {
-            expected.iter().filter(|other| other.hash == one.hash).any(|other| {
-                algorithm(&other.hash).is_some_and(|algorithm| {
-                    let found = digest::digest(algorithm, certificate);
-                    bool::from(found.as_ref().ct_eq(&other.bytes))
-                })
-            })
-        })
-}
-
-/// The whole records of a datagram, headers included.
-struct Records<'a>(&'a [u8]);
-
-impl<'a> Iterator for Records<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let header = self.0.first_chunk::<RECORD_HEADER_BYTES>()?;
-        let length = usize::from(u16::from_be_bytes([header[11], header[12]]));
-        let (record, rest) = self.0.split_at_checked(RECORD_HEADER_BYTES + length)?;
-        self.0 = rest;
-        Some(record)
-    }
 }

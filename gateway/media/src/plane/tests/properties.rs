@@ -122,7 +122,7 @@ proptest! {
         let mut wire = Wire::new(2);
         wire.call(webrtc(), webrtc());
         wire.run(seconds(3));
-        let before = wire.hosts[0].plane.remembered();
+        let before = wire.hosts[0].plane.finder.remembered();
         let sent = wire.elsewhere.len();
         let from = SocketAddr::from(([203, 0, 113, 66], 6_666));
         for (first, mut bytes) in datagrams {
@@ -131,7 +131,7 @@ proptest! {
             wire.hosts[0].plane.handle_datagram(MUXED, from, &mut bytes, now);
         }
         prop_assert!(wire.hosts[0].plane.poll_transmit().is_none());
-        prop_assert_eq!(wire.hosts[0].plane.remembered(), before);
+        prop_assert_eq!(wire.hosts[0].plane.finder.remembered(), before);
         prop_assert_eq!(wire.elsewhere.len(), sent);
     }
 }
