@@ -74,7 +74,7 @@ impl Admin {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n".into());
         }
         match request.uri().path() {
-            "/health" => text(StatusCode::OK, "{\"status\":\"ok\"}\n".into()),
+            "/health" => json(StatusCode::OK, "{\"status\":\"ok\"}\n".into()),
             "/metrics" if self.knows(request) => text(StatusCode::OK, self.render()),
             "/metrics" => text(
                 StatusCode::UNAUTHORIZED,
@@ -120,9 +120,17 @@ impl Admin {
 }
 
 fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
+    respond(status, "text/plain; charset=utf-8", body)
+}
+
+fn json(status: StatusCode, body: String) -> Response<Full<Bytes>> {
+    respond(status, "application/json", body)
+}
+
+fn respond(status: StatusCode, content: &'static str, body: String) -> Response<Full<Bytes>> {
     Response::builder()
         .status(status)
-        .header(CONTENT_TYPE, "text/plain; charset=utf-8")
+        .header(CONTENT_TYPE, content)
         .header(CACHE_CONTROL, "no-store")
         .body(Full::new(Bytes::from(body)))
         .expect("a response of constant parts")

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::config::{AccountConfig, Config, DIRECT_TRUNK, PhoneConfig};
 use crate::house::Bound;
 use crate::routes::RouteRule;
-use crate::secrets::random_text;
+use crate::secrets::{make_private, random_text};
 use crate::switchboard::epoch_ms;
 
 /// Who signs in on the page.
@@ -135,11 +135,6 @@ impl Drop for Demo {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
-}
-
-fn make_private(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().mode(0o700).create(folder)
 }
 
 fn configuration(folder: &Path, ports: Ports, passwords: &[String; 2]) -> Config {

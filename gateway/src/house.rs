@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use crate::admin::{self, Admin};
 use crate::config::Config;
 use crate::resolver::{Targets, serve};
-use crate::secrets::{random_text, write_private};
+use crate::secrets::{make_private, random_text, write_private};
 use crate::store::{Store, StoreFault};
 use crate::supervisor::{Build, Surroundings, supervise};
 use crate::switchboard::{Control, Inlets, MediaSink, Switchboard, epoch_ms};
@@ -83,7 +83,7 @@ impl House {
         targets: Targets,
     ) -> Result<Self, StartFault> {
         let state = &config.gateway.state_dir;
-        std::fs::create_dir_all(state).map_err(|why| StartFault::State(state.clone(), why))?;
+        make_private(state).map_err(|why| StartFault::State(state.clone(), why))?;
         let store = Store::open(state, epoch_ms())?;
         let metrics = Metrics::new();
         let (media_sender, media_events) = mpsc::unbounded_channel();
@@ -148,7 +148,7 @@ impl House {
         let _ = self.controls.send(Control::EndAll).await;
         let last = self.drained().await;
         let _ = tokio::time::timeout(LAST_WORDS, last).await;
-        drop(self.controls);
+        let _ = self.controls.send(Control::Stop).await;
         let _ = tokio::time::timeout(LAST_WORDS, self.board).await;
         for adapter in self.adapters {
             let _ = tokio::time::timeout(LAST_WORDS, adapter).await;
@@ -183,7 +183,7 @@ fn rebuild_procom(config: &Config, tokens: Tokens) -> Build {
 }
 
 fn bind_sip(config: &Config) -> Result<Box<dyn Adapter>, AdapterFailed> {
-    Ok(Box::new(SipAdapter::new(config.sip.clone(), config.sip_accounts())))
+    Ok(Box::new(SipAdapter::bind(config.sip.clone(), config.sip_accounts())?))
 }
 
 fn rebuild_sip(config: &Config) -> Build {

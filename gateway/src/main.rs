@@ -2,7 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a command line talks on standard output")]
 
 use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -71,7 +71,7 @@ fn demo(as_json: bool, port_base: Option<u16>) -> Result<(), String> {
     serve(&demo.config, demo.tokens.clone(), Targets::LoopbackOnly, announce)
 }
 
-fn run(path: &PathBuf) -> Result<(), String> {
+fn run(path: &Path) -> Result<(), String> {
     let config = Config::load(path).map_err(|why| why.to_string())?;
     let tokens = match &config.procom.token_key {
         Some(key) => Tokens::new(key).map_err(|why| why.to_string())?,
@@ -80,7 +80,11 @@ fn run(path: &PathBuf) -> Result<(), String> {
     let announce = |house: &House| {
         let bound = &house.bound;
         let scheme = if bound.fingerprint.is_some() { "https" } else { "http" };
-        println!("Procom clients: {scheme}://{}/", bound.procom);
+        if bound.procom.ip().is_unspecified() {
+            println!("Procom clients: {scheme}://THIS-HOST:{}/", bound.procom.port());
+        } else {
+            println!("Procom clients: {scheme}://{}/", bound.procom);
+        }
         if let Some(fingerprint) = &bound.fingerprint {
             println!("certificate SHA-256: {fingerprint}");
         }
@@ -132,7 +136,7 @@ fn log(filter: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn check(path: &PathBuf) -> Result<(), String> {
+fn check(path: &Path) -> Result<(), String> {
     let config = Config::load(path).map_err(|why| why.to_string())?;
     print!("{}", toml::to_string(&config).map_err(|why| why.to_string())?);
     Ok(())

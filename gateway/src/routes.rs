@@ -128,7 +128,7 @@ impl Routes {
             return self.local(&self.callee(inquiry));
         }
         if origin.account.is_none() {
-            return self.from_trunk(inquiry);
+            return self.inbound_call(inquiry);
         }
         let callee = self.callee(inquiry);
         match &callee {
@@ -163,7 +163,7 @@ impl Routes {
     }
 
     /// A call from a trunk reaches what `[[inbound]]` says, never another trunk.
-    fn from_trunk(&self, inquiry: &Inquiry) -> Result<Vec<Group>, Refusal> {
+    fn inbound_call(&self, inquiry: &Inquiry) -> Result<Vec<Group>, Refusal> {
         let trunk = inquiry.origin.trunk.as_str();
         let number = inquiry.to.name();
         let rule = self.inbound.iter().find(|rule| {

@@ -20,6 +20,15 @@ pub fn random_text<const N: usize>() -> String {
     random::<N>().iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect()
 }
 
+/// Makes a folder, and those above it, that only their owner can look into.
+///
+/// # Errors
+/// What the system says.
+pub fn make_private(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
 /// Writes a file that only its owner can read.
 ///
 /// # Errors

@@ -74,6 +74,9 @@ impl Store {
             why: why.to_string(),
         };
         let key = hash_key(folder).map_err(|why| fault(&why))?;
+        // The journal holds addresses while a call is up: nobody else reads it, whatever the umask.
+        // SQLite gives its other files the rights of this one.
+        own_file(&path).map_err(|why| fault(&why))?;
         let mut connection = Connection::open(&path).map_err(|why| fault(&why))?;
         let prepared = schema::prepare(&mut connection, now_ms).map_err(|why| fault(&why))?;
         let (sender, receiver) = sync_channel(QUEUE);
@@ -127,6 +130,12 @@ impl Drop for Store {
             let _ = writer.join();
         }
     }
+}
+
+fn own_file(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
 }
 
 /// Reads the key of the hashes, or makes it on the first start.

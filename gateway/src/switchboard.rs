@@ -45,6 +45,8 @@ pub enum Control {
     Drain(oneshot::Sender<()>),
     /// End every call now.
     EndAll,
+    /// Return: the adapters' command channels close, and they return too.
+    Stop,
 }
 
 /// How much may go on at once.
@@ -83,7 +85,7 @@ pub struct Switchboard {
 /// The channels the switchboard listens to.
 #[derive(Debug)]
 pub struct Inlets {
-    /// From the supervisor; when it closes the switchboard returns.
+    /// From the supervisor.
     pub controls: mpsc::Receiver<Control>,
     /// From the media plane.
     pub media: mpsc::UnboundedReceiver<MediaEvent>,
@@ -123,15 +125,15 @@ impl Switchboard {
         }
     }
 
-    /// Serves until the supervisor closes its channel.
+    /// Serves until it is told to stop.
     pub async fn run(mut self, mut inlets: Inlets) {
         loop {
             let wake = self.next_wake();
             let sleep = tokio::time::sleep_until(wake.into());
             tokio::select! {
                 control = inlets.controls.recv() => match control {
+                    Some(Control::Stop) | None => return,
                     Some(control) => self.handle_control(control),
-                    None => return,
                 },
                 (name, event) = next_event(&mut self.slots) => self.handle_event(name, event),
                 Some(event) = inlets.media.recv() => {
@@ -183,6 +185,8 @@ impl Switchboard {
                     self.feed(id, Input::End(Cause::Shutdown));
                 }
             }
+            // Dealt with where the channel is read.
+            Control::Stop => {}
         }
     }
 
@@ -305,10 +309,7 @@ impl Switchboard {
             step(&mut call);
             std::iter::from_fn(|| call.poll_output()).collect::<Vec<_>>()
         }));
-        let outputs = match outcome {
-            Ok(outputs) => outputs,
-            Err(_) => return self.drop_call(id, &call),
-        };
+        let Ok(outputs) = outcome else { return self.drop_call(id, &call) };
         self.schedule(id, call.poll_timeout().map(|(at, _)| at));
         if !call.is_over() {
             self.calls.insert(id, call);

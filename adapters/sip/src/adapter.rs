@@ -22,16 +22,23 @@ const BATCH: usize = 64;
 type Found = (Asker, Result<Vec<Target>, String>);
 
 /// The SIP network.
-#[derive(Debug)]
 pub struct SipAdapter {
     config: Config,
     accounts: Vec<SipAccount>,
+    transports: Transports,
 }
 
 impl SipAdapter {
-    /// Takes its configuration and the phones of all accounts.
-    pub fn new(config: Config, accounts: Vec<SipAccount>) -> Self {
-        Self { config, accounts }
+    /// Takes its configuration and the phones of all accounts, and binds its sockets; nobody is
+    /// served before it runs. Needs a tokio runtime around it.
+    ///
+    /// # Errors
+    /// The configuration cannot be used, or a socket, certificate or key cannot be had.
+    pub fn bind(config: Config, accounts: Vec<SipAccount>) -> Result<Self, AdapterFailed> {
+        config.check().map_err(|why| AdapterFailed::new("configure sip", why))?;
+        let transports = Transports::bind(config.settings())
+            .map_err(|error| AdapterFailed::new("bind the sip sockets", error))?;
+        Ok(Self { config, accounts, transports })
     }
 }
 
@@ -45,7 +52,7 @@ impl Adapter for SipAdapter {
     }
 
     fn run(self: Box<Self>, edge: Edge) -> Running {
-        Box::pin(async move { Shell::start(&self, edge)?.run().await })
+        Box::pin(async move { Shell::start(*self, edge)?.run().await })
     }
 }
 
@@ -58,17 +65,14 @@ struct Shell {
 }
 
 impl Shell {
-    fn start(adapter: &SipAdapter, edge: Edge) -> Result<Self, AdapterFailed> {
-        let config = &adapter.config;
-        config.check().map_err(|why| AdapterFailed::new("configure sip", why))?;
-        let transports = Transports::bind(config.settings())
-            .map_err(|error| AdapterFailed::new("bind the sip sockets", error))?;
+    fn start(adapter: SipAdapter, edge: Edge) -> Result<Self, AdapterFailed> {
+        let SipAdapter { config, accounts, transports } = adapter;
         let mut seed = [0; 32];
         SystemRandom::new()
             .fill(&mut seed)
             .map_err(|_| AdapterFailed::new("read random numbers", "the system has none"))?;
         let advertised = transports.advertised().clone();
-        let agent = Agent::new(config, &adapter.accounts, advertised, seed, Instant::now());
+        let agent = Agent::new(&config, &accounts, advertised, seed, Instant::now());
         let (find, found) = mpsc::channel(64);
         for (transport, address) in transports.listening() {
             tracing::info!(?transport, %address, "sip listens");

@@ -55,3 +55,15 @@ fn records_are_gone_after_their_time() {
     drop(Store::open(&folder, 11 + RETENTION.as_millis() as i64).expect("a store"));
     assert_eq!(calls(&folder), []);
 }
+
+#[test]
+fn only_the_owner_can_read_the_journal() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder("rights");
+    let (store, _) = Store::open(&folder, 1).expect("a store");
+    store.journal(LegId(256), "sip", Some(b"dialog".to_vec()));
+    for name in ["gateway.db", "gateway.db-wal", "gateway.db-shm", "records.key"] {
+        let rights = std::fs::metadata(folder.join(name)).expect("a file").permissions();
+        assert_eq!(rights.mode() & 0o077, 0, "{name}");
+    }
+}
