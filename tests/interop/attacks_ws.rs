@@ -49,7 +49,7 @@ fn foreign_pages_and_bad_upgrades_are_refused() {
         }
         assert!(matches!(code(&own, "8", KEY), Some(400 | 426)), "an old version");
         assert_eq!(code(&own, "13", "short"), Some(400), "a short key");
-        bystander.assert_undisturbed(1.0);
+        bystander.assert_undisturbed();
         scene.gateway.assert_alive();
     });
 }
@@ -84,7 +84,7 @@ fn slow_and_silent_connections_are_closed() {
         assert_eq!(open, 0, "slow connections are still open");
         drop(held);
         sign_in(&scene);
-        bystander.assert_undisturbed(10.0);
+        bystander.assert_undisturbed();
         scene.gateway.assert_alive();
     });
 }
@@ -102,7 +102,7 @@ fn one_address_cannot_take_all_connections() {
         drop(held);
         sleep(Duration::from_secs(1));
         sign_in(&scene);
-        bystander.assert_undisturbed(1.0);
+        bystander.assert_undisturbed();
         scene.gateway.assert_alive();
     });
 }
@@ -113,7 +113,7 @@ fn oversize_frames_and_headers_are_refused() {
         let mut scene = scene(net);
         let bystander = Bystander::start(&scene, "bystander", 5076);
         let before_kib = scene.gateway.memory_kib();
-        for _ in 0..10 {
+        for _ in 0..3 {
             let mut client = sign_in(&scene);
             let frame =
                 json!({"type": "message", "id": "m", "to": "x", "body": "a".repeat(70_000)});
@@ -132,7 +132,7 @@ fn oversize_frames_and_headers_are_refused() {
         assert!(code.is_none_or(|code| (400..500).contains(&code)), "64 kB of headers: {code:?}");
         let after_kib = scene.gateway.memory_kib();
         assert!(after_kib < before_kib + 16 * 1024, "{before_kib} KiB became {after_kib} KiB");
-        bystander.assert_undisturbed(1.0);
+        bystander.assert_undisturbed();
         scene.gateway.assert_alive();
     });
 }
@@ -167,7 +167,7 @@ fn known_and_unknown_users_look_the_same_on_the_page() {
         let [known, unknown] = &mut times;
         let apart = median(known).abs_diff(median(unknown));
         assert!(apart < Duration::from_millis(50), "{apart:?} apart");
-        bystander.assert_undisturbed(0.5);
+        bystander.assert_undisturbed();
         scene.gateway.assert_alive();
     });
 }
@@ -187,14 +187,13 @@ fn passwords_cannot_be_guessed_by_the_hundred() {
             }
         }
         assert!(tried < 50, "{tried} passwords were tried in 10 s");
-        bystander.assert_undisturbed(8.0);
+        bystander.assert_undisturbed();
         scene.gateway.assert_alive();
     });
 }
 
 fn is_refused_for_password(answer: &Value) -> bool {
-    let code = answer["code"].as_str().unwrap_or_default();
-    answer["type"] == "error" && !code.contains("overload") && !code.contains("slow")
+    answer["type"] == "error" && answer["code"] != "too-many-attempts"
 }
 
 #[test]
@@ -215,7 +214,7 @@ fn anything_but_hello_first_closes_the_socket() {
             client.send_text(first);
             assert_eq!(client.close_code(ANSWER), Some(1008), "{first}");
         }
-        bystander.assert_undisturbed(0.5);
+        bystander.assert_undisturbed();
         scene.gateway.assert_alive();
     });
 }
@@ -240,7 +239,7 @@ fn errors_in_a_session_are_answered_and_garbage_ends_only_its_sender() {
         }
         assert_eq!(client.close_code(Duration::from_secs(20)), Some(1008));
         sign_in(&scene);
-        bystander.assert_undisturbed(0.5);
+        bystander.assert_undisturbed();
         scene.gateway.assert_alive();
     });
 }
@@ -302,7 +301,7 @@ fn candidates_by_the_hundred_are_bounded() {
             }));
         }
         sleep(Duration::from_secs(3));
-        bystander.assert_undisturbed(2.0);
+        bystander.assert_undisturbed();
         scene.gateway.assert_alive();
     });
 }

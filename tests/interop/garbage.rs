@@ -31,7 +31,7 @@ fn under_fire(net: &Net, seed: u64, mut throw: impl FnMut(&Scene<'_>, &mut Noise
     sleep(Duration::from_secs(1));
     let after_kib = scene.gateway.memory_kib();
     assert!(after_kib < before_kib + FLAT_KIB, "{before_kib} KiB became {after_kib} KiB");
-    bystander.assert_undisturbed(1.0);
+    bystander.assert_undisturbed();
     scene.gateway.assert_alive();
     scene.gateway.assert_nothing_left();
 }

@@ -14,19 +14,23 @@ use crate::scene::{Scene, wait_until};
 /// Memory the allocator may keep after such a load, KiB.
 const KEPT_KIB: u64 = 16 * 1024;
 
+/// sipp as a trunk that is known by its address and may reach the echo.
+fn trunk() -> String {
+    format!(
+        "[[sip.trunk]]\nname = \"load\"\nserver = \"sip:{address}:5990\"\nuser = \"load\"\n\
+         password = \"none\"\nregister = false\npeers = [\"{address}\"]\n\
+         protection = [\"clear\"]\n\n\
+         [[inbound]]\ntrunk = \"sip.load\"\nnumber = \"*\"\naccount = \"echo\"\n",
+        address = Sipp::ADDRESS
+    )
+}
+
 fn load(scene: &Scene<'_>, calls: u32, held: Duration) -> Load {
-    Load {
-        target: scene.config.sip(),
-        user: "echo".into(),
-        calls,
-        rate: 20,
-        held,
-        credentials: ("bob".into(), "secret-bob".into()),
-    }
+    Load { target: scene.config.sip(), user: "echo".into(), calls, rate: 20, held }
 }
 
 fn calls_at_once(net: &Net, calls: u32, held: Duration) {
-    let scene = Scene::new(net);
+    let scene = Scene::with(net, |config| config.tables(&trunk()));
     // The first calls fill pools and caches that stay.
     Sipp::start(net, &load(&scene, 10, Duration::from_secs(2)))
         .wait_all_well(Duration::from_secs(30));

@@ -190,6 +190,8 @@ impl Page {
     /// Listens for as long as people talk, and panics unless the tone was clean.
     #[track_caller]
     pub(crate) fn assert_hears(&mut self, hz: u32) -> Heard {
+        // A browser stretches the first second of sound while it finds its jitter buffer's depth.
+        sleep(Duration::from_secs(1));
         self.browser.listen();
         sleep(TALK);
         let heard = self.browser.heard();

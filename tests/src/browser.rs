@@ -86,6 +86,12 @@ impl Browser {
         self.obey(json!({ "do": "click", "selector": selector }));
     }
 
+    /// Clicks an element if it can be seen: some are only there on small windows.
+    #[track_caller]
+    pub fn click_if_visible(&mut self, selector: &str) {
+        self.obey(json!({ "do": "click_if_visible", "selector": selector }));
+    }
+
     /// Presses one key, named as in the DOM: `Tab`, `Enter`, `5`.
     #[track_caller]
     pub fn press(&mut self, key: &str) {

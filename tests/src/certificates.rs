@@ -23,8 +23,22 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// Makes an authority and a certificate signed by it in the test's folder.
+    /// Makes an authority and a certificate signed by it in the test's folder; the second time in
+    /// one test they are the same.
     pub fn make(net: &Net) -> Self {
+        let files = Self {
+            authority: net.path("tls/authority.pem"),
+            certificate: net.path("tls/certificate.pem"),
+            key: net.path("tls/key.pem"),
+            both: net.path("tls/both.pem"),
+        };
+        if !files.both.exists() {
+            files.fill(net);
+        }
+        files
+    }
+
+    fn fill(&self, net: &Net) {
         let authority_key = KeyPair::generate().expect("ring makes P-256 keys");
         let mut authority = params("Authority of one test", Vec::new());
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -41,12 +55,10 @@ impl Certificates {
         let certificate =
             params.signed_by(&key, &issuer).expect("the parameters are complete").pem();
         let key = key.serialize_pem();
-        Self {
-            authority: net.write("tls/authority.pem", authority_pem),
-            both: net.write("tls/both.pem", format!("{certificate}{key}")),
-            certificate: net.write("tls/certificate.pem", certificate),
-            key: net.write("tls/key.pem", key),
-        }
+        net.write(&self.authority, authority_pem);
+        net.write(&self.certificate, &certificate);
+        net.write(&self.key, &key);
+        net.write(&self.both, format!("{certificate}{key}"));
     }
 }
 

@@ -66,19 +66,21 @@ impl Net {
         path
     }
 
-    /// Cuts every TCP connection to and from `port` (resets, then refuses) until
+    /// Resets every TCP connection to a local `port` and refuses new ones until
     /// [`Net::restore_tcp`].
     pub fn cut_tcp(&self, port: u16) {
-        for side in ["--dport", "--sport"] {
-            iptables(&["-I", "INPUT", "-p", "tcp", side, &port.to_string()]);
-        }
+        iptables(&["-I", "INPUT", "-p", "tcp", "--dport", &port.to_string()]);
+        let status = command("ss")
+            .args(["-K", "-t", "sport", "=", &port.to_string()])
+            .stdout(std::process::Stdio::null())
+            .status()
+            .expect("ss (iproute2) can be started");
+        assert!(status.success(), "ss kills no sockets on this kernel");
     }
 
     /// Undoes [`Net::cut_tcp`].
     pub fn restore_tcp(&self, port: u16) {
-        for side in ["--dport", "--sport"] {
-            iptables(&["-D", "INPUT", "-p", "tcp", side, &port.to_string()]);
-        }
+        iptables(&["-D", "INPUT", "-p", "tcp", "--dport", &port.to_string()]);
     }
 }
 

@@ -116,6 +116,11 @@ impl Settings {
         20_000 + self.port % 1_000 * 20
     }
 
+    /// Returns all of its RTP ports.
+    pub fn rtp_ports(&self) -> std::ops::RangeInclusive<u16> {
+        self.rtp_port()..=self.rtp_port() + 19
+    }
+
     /// Returns its address of record.
     pub fn address(&self) -> String {
         match &self.registration {

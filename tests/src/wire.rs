@@ -100,10 +100,12 @@ impl Wire {
         streams.into_values().filter(|stream| stream.payloads.len() >= 5).collect()
     }
 
-    /// Returns the streams that have `port` at either end.
-    pub fn streams_at(&self, port: u16) -> Vec<Stream> {
+    /// Returns the streams that have one of `ports` at either end.
+    pub fn streams_at(&self, ports: std::ops::RangeInclusive<u16>) -> Vec<Stream> {
         let mut streams = self.streams();
-        streams.retain(|stream| stream.source.port() == port || stream.destination.port() == port);
+        streams.retain(|stream| {
+            ports.contains(&stream.source.port()) || ports.contains(&stream.destination.port())
+        });
         streams
     }
 

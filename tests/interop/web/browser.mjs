@@ -65,6 +65,10 @@ const commands = {
   goto: ({ url }) => page.goto(url, { waitUntil: 'load' }).then(() => null),
   type: ({ selector, text }) => page.type(selector, text),
   click: ({ selector }) => page.click(selector),
+  click_if_visible: async ({ selector }) => {
+    const element = await page.$(selector);
+    if (await element?.isVisible()) await element.click();
+  },
   press: ({ key }) => page.keyboard.press(key),
   wait: ({ selector, within_ms }) =>
     page.waitForSelector(selector, { timeout: within_ms }).then(() => null),

@@ -56,6 +56,8 @@
     player.muted = true;
     player.srcObject = stream;
     player.play().catch(() => {});
+    // The track of a call before would go on giving silence.
+    probe.context?.close();
     const context = new AudioContext();
     probe.context = context;
     probe.rate = context.sampleRate;
