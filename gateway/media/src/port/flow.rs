@@ -171,11 +171,11 @@ impl Port {
         }
         let length = opened(self.guard.open_rtp(packet))?;
         let header = Header::parse(&packet[..length]).ok_or(Outcome::Malformed)?;
+        let lane = self.flow.lanes.iter().find(|lane| lane.receive_type == header.payload_type);
+        let lane = lane.copied().ok_or(Outcome::NoCodec)?;
         if let Path::Static(path) = &mut self.path {
             path.accept_rtp(source);
         }
-        let lane = self.flow.lanes.iter().find(|lane| lane.receive_type == header.payload_type);
-        let lane = lane.copied().ok_or(Outcome::NoCodec)?;
         if lane.is_event {
             self.hear_digits(&lane, &header, header.payload(&packet[..length]), now);
         } else {

@@ -33,7 +33,8 @@ use crate::srtp::{MasterKey, Opener, Sealer, Suite};
 
 /// The label of RFC 5764 §4.2.
 const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
-/// Bytes a peer may send before the handshake is done; a long certificate chain, sent ten times, stays below.
+/// Bytes that are taken of a peer for one handshake and its repetitions; a long certificate chain, sent ten times,
+/// stays below. Nothing but SRTP is expected afterwards, so there is no need for more.
 const MAX_HANDSHAKE_BYTES: usize = 128 * 1024;
 /// How often a handshake that failed without proof of a wrong peer is begun again.
 const MAX_ATTEMPTS: u32 = 8;
@@ -154,7 +155,7 @@ impl Association {
             State::Done => true,
         };
         let records = self.admit(datagram, is_done);
-        self.bytes += if is_done { 0 } else { records.len() };
+        self.bytes += records.len();
         if records.is_empty() || self.bytes > MAX_HANDSHAKE_BYTES {
             return Step::Refused;
         }

@@ -254,3 +254,47 @@ fn checks_to_candidates_are_paced_and_limited() {
     assert!(checked.iter().all(|ip| ip.to_string().starts_with("203.0.113.")));
     assert!(wire.elsewhere.len() <= 201, "{} checks in 10 s", wire.elsewhere.len());
 }
+
+#[test]
+fn behind_a_translator_an_srtp_source_is_learned_by_its_tag() {
+    let mut wire = Wire::new(2);
+    wire.offer(A, phone(Protection::Sdes));
+    let offer = wire.offered();
+    let to = offer.audio().unwrap().rtp_address().unwrap();
+    wire.answer(B, phone(Protection::Sdes), offer);
+    let mut answer = wire.answered();
+    answer.audio_mut().unwrap().address = Some([10, 1, 1, 1].into());
+    let answer = gateway_core::description::Answer(answer);
+    wire.command(0, MediaCommand::Accept { port: A, answer, is_final: true });
+    let duration = Duration::from_millis(100);
+    let reached = |wire: &mut Wire| {
+        wire.command(0, MediaCommand::Digit { port: A, digit: '1', duration });
+        wire.run(seconds(1));
+        wire.hosts[1].take().iter().any(|event| matches!(event, MediaEvent::Digit(B, '1', _)))
+    };
+    for sequence in 0..50 {
+        wire.inject(stranger(), to, &packet(101, sequence, 1, &[1; 40]));
+    }
+    assert!(!reached(&mut wire));
+    assert_eq!(wire.hosts[0].counters.packets(Way::In, Outcome::NotAuthentic), 50);
+    wire.command(1, MediaCommand::Digit { port: B, digit: '2', duration });
+    wire.run(seconds(1));
+    assert!(reached(&mut wire));
+    assert!(wire.elsewhere.iter().all(|flying| flying.to != stranger()));
+}
+
+#[test]
+fn handshake_messages_without_end_are_not_kept() {
+    let mut wire = Wire::new(2);
+    let to = talk(&mut wire, webrtc(), webrtc());
+    for number in 0..10_000u32 {
+        let [_, high, middle, low] = number.to_be_bytes();
+        let mut message = vec![11, 0, 0xff, 0, high, middle, 0, low, 0, 0, 4, 0];
+        message.resize(1_036, 5);
+        let mut flood = record(22, &message);
+        flood[8..11].copy_from_slice(&[high, middle, low]);
+        wire.inject(muxed_address(2), muxed_address(1), &flood);
+    }
+    assert!(wire.hosts[0].counters.packets(Way::In, Outcome::Excess) > 9_000);
+    assert_eq!(speak(&mut wire, to, 0..20).len(), 20);
+}
