@@ -140,12 +140,18 @@ pub enum Message {
 /// [`Malformed`] when the bytes break the grammar or a limit; single malformed headers are no
 /// error here, they show when they are read.
 pub fn parse(bytes: Bytes) -> Result<Message, Malformed> {
-    match parse_strictly(bytes.clone()) {
-        Err(Malformed::Syntax) => match mend::message(&bytes) {
-            Some(mended) => parse_strictly(mended),
-            None => Err(Malformed::Syntax),
-        },
-        result => result,
+    let parsed = parse_strictly(bytes.clone());
+    let is_askew = match &parsed {
+        Ok(Message::Request(request)) => {
+            request.fields().has("To") && request.fields().to().is_none()
+        }
+        Ok(Message::Response(_)) | Err(Malformed::TooLarge) => false,
+        Err(Malformed::Syntax) => true,
+    };
+    let mended = if is_askew { mend::message(&bytes) } else { None };
+    match mended {
+        Some(mended) => parse_strictly(mended),
+        None => parsed,
     }
 }
 

@@ -79,6 +79,11 @@ fn a_transport_said_twice_is_read_once_and_credentials_stay_as_they_are() {
     let credentials = request.fields().text("Authorization").unwrap();
     assert!(credentials.contains("transport=tcp;transport=tcp"));
     assert!(Uri::parse("sip:b@g;transport=tcp;transport=udp").is_none());
+    let behind_a_proxy = invite("z9hG4bK1").replace(
+        "To: <sip:bob@gw.example>",
+        "To: <sip:bob@gw.example;transport=tcp;transport=tcp>",
+    );
+    assert_eq!(crate::testing::request(&behind_a_proxy).fault(), None);
 }
 
 proptest! {
