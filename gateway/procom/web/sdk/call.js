@@ -13,7 +13,7 @@ import { NEW_CALL, causeOfLeaving, stateName, step } from "./call-state.js";
 import { ProcomError, readCause } from "./causes.js";
 import { ObjectChannel } from "./channel.js";
 import { DIGIT_MS, digitSender, insertDigit, isDigit } from "./digits.js";
-import { Microphone } from "./microphone.js";
+import { Microphone, isMicrophoneGranted } from "./microphone.js";
 import { Negotiation } from "./negotiation.js";
 import { Recovery } from "./recovery.js";
 import { readSecurity } from "./security.js";
@@ -145,6 +145,8 @@ export class Call extends EventTarget {
     this.#isKnown = true;
     this.#apply({ type: "arrived" });
     try {
+      // The path is built while it rings, so that the far side is heard as soon as the person answers. Nothing is sent
+      // on it before: there is no microphone yet.
       await this.#negotiation.takeOffer(sdp);
     } catch {
       this.end("not-acceptable", "The offer cannot be taken.");
@@ -160,15 +162,24 @@ export class Call extends EventTarget {
     if (this.#state.phase !== "incoming") return;
     this.#apply({ type: "picked-up" });
     try {
-      if (!(await this.#attachMedia(media))) return;
-      const sdp = await this.#negotiation.answer();
-      if (this.isEnded) return;
-      this.#wire.send({ type: "answer", call: this.id, sdp });
-      this.#negotiation.announce();
-      this.#apply({ type: "answered" });
+      // Where the browser will not ask for the microphone, nobody waits for it to open.
+      if (await isMicrophoneGranted(media)) {
+        await this.#sendAnswer();
+        await this.#attachMedia(media);
+      } else if (await this.#attachMedia(media)) {
+        await this.#sendAnswer();
+      }
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  async #sendAnswer() {
+    const sdp = await this.#negotiation.answer();
+    if (this.isEnded) return;
+    this.#wire.send({ type: "answer", call: this.id, sdp });
+    this.#negotiation.announce();
+    this.#apply({ type: "answered" });
   }
 
   /**
@@ -336,7 +347,7 @@ export class Call extends EventTarget {
       this.#microphone.release();
       return false;
     }
-    this.#microphone.attach(this.connection);
+    await this.#microphone.attach(this.connection);
     if (channel && this.direction === "outgoing") this.#channel.open();
     this.#applyMicrophone();
     return true;

@@ -19,9 +19,18 @@ export class Microphone {
     this.#stream = media ?? (await navigator.mediaDevices.getUserMedia({ audio }));
   }
 
-  /** @param {RTCPeerConnection} connection */
-  attach(connection) {
-    for (const track of this.#stream?.getTracks() ?? []) connection.addTrack(track, this.#stream);
+  /**
+   * Puts the tracks on their way: on what was agreed before there was a track, else as something new to offer.
+   * @param {RTCPeerConnection} connection
+   */
+  async attach(connection) {
+    for (const track of this.#stream?.getTracks() ?? []) {
+      const isWaiting = ({ sender, receiver, direction }) =>
+        direction === "sendrecv" && sender.track === null && receiver.track.kind === track.kind;
+      const waiting = connection.getTransceivers().find(isWaiting);
+      if (waiting) await waiting.sender.replaceTrack(track);
+      else connection.addTrack(track, this.#stream);
+    }
   }
 
   /** @param {boolean} isHeard false sends silence, which keeps the path alive */
@@ -33,5 +42,20 @@ export class Microphone {
   release() {
     if (this.#isOurs) for (const track of this.#stream?.getTracks() ?? []) track.stop();
     this.#stream = null;
+  }
+}
+
+/**
+ * Whether media can be had without asking the person: it was brought along, or the microphone is already allowed.
+ * @param {{media?: MediaStream}} options
+ */
+export async function isMicrophoneGranted({ media }) {
+  if (media) return true;
+  try {
+    const status = await navigator.permissions.query({ name: /** @type {PermissionName} */ ("microphone") });
+    return status.state === "granted";
+  } catch {
+    // A browser that cannot tell will ask.
+    return false;
   }
 }

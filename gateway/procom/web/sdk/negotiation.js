@@ -50,16 +50,21 @@ export class Negotiation {
   }
 
   /**
-   * Takes the caller's offer while the call still rings.
+   * Takes the caller's offer and makes the answer while the call still rings: the path is built meanwhile. Both
+   * directions are agreed before there is a track to send.
    * @param {string} sdp
    */
   takeOffer(sdp) {
-    return this.#queue(() => this.#applyRemote({ type: "offer", sdp }));
+    return this.#queue(async () => {
+      await this.#applyRemote({ type: "offer", sdp });
+      for (const transceiver of this.#connection.getTransceivers()) transceiver.direction = "sendrecv";
+      await this.#makeAnswer();
+    });
   }
 
-  /** @returns {Promise<string>} the answer to {@link Negotiation#takeOffer} */
+  /** @returns {Promise<string>} the answer to {@link Negotiation#takeOffer}; send it, then call `announce` */
   answer() {
-    return this.#queue(() => this.#makeAnswer());
+    return this.#queue(() => this.#connection.localDescription.sdp);
   }
 
   /** The wire now knows the call: candidates may follow. */
