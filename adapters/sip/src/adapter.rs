@@ -13,6 +13,7 @@ use tokio::time::{sleep_until, timeout};
 use crate::agent::Agent;
 use crate::config::{Config, SipAccount};
 use crate::line::{Asker, Output};
+use crate::stack::Counters;
 use crate::stack::flow::Target;
 use crate::stack::transport::{Arrival, Transports};
 
@@ -62,6 +63,7 @@ struct Shell {
     edge: Edge,
     found: mpsc::Receiver<Found>,
     find: mpsc::Sender<Found>,
+    counted: Counters,
 }
 
 impl Shell {
@@ -77,13 +79,15 @@ impl Shell {
         for (transport, address) in transports.listening() {
             tracing::info!(?transport, %address, "sip listens");
         }
-        Ok(Self { agent, transports, edge, found, find })
+        let counted = Counters::default();
+        Ok(Self { agent, transports, edge, found, find, counted })
     }
 
     async fn run(mut self) -> Result<(), AdapterFailed> {
         self.agent.handle_timeout(Instant::now());
         loop {
             self.pump();
+            self.count();
             let deadline = self.agent.poll_timeout().map(Into::into);
             tokio::select! {
                 command = self.edge.next() => match command {
@@ -145,6 +149,26 @@ impl Shell {
             Arrival::Closed(link) => self.agent.handle_closed(link, now),
             Arrival::Unsent(id) => self.agent.handle_unsent(id, now),
         }
+    }
+
+    /// Counts the faults of peers since the last time.
+    fn count(&mut self) {
+        let (now, before) = (self.agent.counters(), self.counted);
+        let kinds = [
+            ("malformed", now.malformed - before.malformed),
+            ("refused-by-policy", now.refused_by_policy - before.refused_by_policy),
+            ("shed", now.shed - before.shed),
+            ("stray-response", now.stray_responses - before.stray_responses),
+            ("stray-ack", now.stray_acks - before.stray_acks),
+            ("timeout", now.timeouts - before.timeouts),
+            ("unreachable", now.unreachable - before.unreachable),
+        ];
+        for (kind, count) in kinds {
+            for _ in 0..count {
+                self.edge.recorder().fault(kind);
+            }
+        }
+        self.counted = now;
     }
 
     /// Carries out everything the agent wants.

@@ -7,6 +7,8 @@
 //!       +------- Pausing <------+--------------------+
 //! ```
 
+mod attempt;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -15,12 +17,12 @@ use gateway_adapter::{Event, LinkState, Query};
 use gateway_core::TrunkId;
 
 use crate::config::{Shields, TrunkConfig};
-use crate::line::{Asker, Output, contact};
+use crate::line::{Asker, Output};
 use crate::stack::Stack;
 use crate::stack::digest::Responder;
 use crate::stack::flow::{Flow, LinkId, Target, Transport};
 use crate::stack::transaction::TransactionId;
-use crate::stack::wire::{Method, NameAddr, Request, Response, Scheme, Uri};
+use crate::stack::wire::{Request, Response, Scheme, Uri};
 
 /// Pauses between attempts: doubled from the first to the last, with jitter.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -29,8 +31,6 @@ const LAST_PAUSE: Duration = Duration::from_secs(60);
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 /// How often a trunk without registration is looked up again.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
-/// Challenges answered in one attempt.
-const MAX_CHALLENGES: u8 = 2;
 
 /// One provider or PBX.
 #[derive(Debug)]
@@ -206,63 +206,6 @@ impl Trunk {
         self.try_places(self.targets.clone(), desk)
     }
 
-    /// Registers at the first of these places.
-    fn try_places(
-        &mut self,
-        mut places: Vec<Target>,
-        desk: &mut Desk<'_>,
-    ) -> Option<TransactionId> {
-        if places.is_empty() {
-            self.fail("it cannot be reached", FIRST_PAUSE, desk);
-            return None;
-        }
-        let mut target = places.remove(0);
-        if target.transport.is_reliable() {
-            target.link = self.link;
-        }
-        let request = self.register(self.expires, &target, desk)?;
-        self.send(request, target, places, 0, desk)
-    }
-
-    fn send(
-        &mut self,
-        request: Request,
-        target: Target,
-        later: Vec<Target>,
-        challenges: u8,
-        desk: &mut Desk<'_>,
-    ) -> Option<TransactionId> {
-        match desk.stack.send_request(request.clone(), target.clone(), desk.now) {
-            Some(id) => {
-                let registering = Registering { id, request, target, later, challenges };
-                self.state = State::Registering(Box::new(registering));
-                Some(id)
-            }
-            None => {
-                self.fail("we are overloaded", FIRST_PAUSE, desk);
-                None
-            }
-        }
-    }
-
-    fn register(&mut self, expires: u32, target: &Target, desk: &Desk<'_>) -> Option<Request> {
-        self.number += 1;
-        let address = NameAddr::new(self.address()?);
-        let mut server = Uri::sip(None, &self.config.domain(), None)?;
-        if target.transport != Transport::Udp {
-            server = server.with_param("transport", target.transport.param());
-        }
-        let mut request = Request::new(&Method::Register, server);
-        request.push("Max-Forwards", "70");
-        request.push("From", &address.clone().with_param("tag", &self.tag).to_text());
-        request.push("To", &address.to_text());
-        request.push("Call-ID", &self.call_id);
-        request.push("CSeq", &format!("{} REGISTER", self.number));
-        request.push("Contact", &contact(desk.stack, &self.config.user, target));
-        request.push("Expires", &expires.to_string());
-        Some(request)
-    }
-
     /// Takes the answer to a REGISTER; a new transaction when another one left.
     pub(crate) fn handle_response(
         &mut self,
@@ -296,59 +239,6 @@ impl Trunk {
             }
             status => {
                 self.fail(&format!("it refuses with {status}"), REFUSED_PAUSE, desk);
-                None
-            }
-        }
-    }
-
-    fn granted(&mut self, target: &Target, response: &Response, flow: Flow, desk: &mut Desk<'_>) {
-        self.failures = 0;
-        self.link = Some(flow.link);
-        // The place that took us is the one to call by.
-        if let Some(at) = self.targets.iter().position(|other| other.remote == target.remote) {
-            self.targets.swap(0, at);
-        }
-        let seconds = granted_seconds(response, &self.config.user).unwrap_or(self.expires);
-        // RFC 3261 §10.2.4 leaves the moment to us: early enough for a few tries more.
-        let refresh = Duration::from_secs(u64::from(seconds.max(10)) * 85 / 100);
-        self.state = State::Ready { until: desk.now + refresh };
-        self.rise(desk);
-    }
-
-    fn challenged(
-        &mut self,
-        registering: Registering,
-        response: &Response,
-        flow: Flow,
-        desk: &mut Desk<'_>,
-    ) -> Option<TransactionId> {
-        let Registering { mut request, target, later, challenges, .. } = registering;
-        let cnonce = desk.stack.token();
-        let may_answer = challenges < MAX_CHALLENGES;
-        if !may_answer || !self.authorize(&mut request, response, flow, &cnonce) {
-            self.fail("it does not take our password", REFUSED_PAUSE, desk);
-            return None;
-        }
-        self.number += 1;
-        request.set("CSeq", &format!("{} REGISTER", self.number));
-        self.send(request, target, later, challenges + 1, desk)
-    }
-
-    fn too_brief(
-        &mut self,
-        registering: Registering,
-        response: &Response,
-        desk: &mut Desk<'_>,
-    ) -> Option<TransactionId> {
-        let least = response.fields().text("Min-Expires").and_then(|value| value.parse().ok());
-        match least.filter(|least| *least > self.expires && *least <= 86_400) {
-            Some(least) => {
-                self.expires = least;
-                let request = self.register(least, &registering.target, desk)?;
-                self.send(request, registering.target, registering.later, 0, desk)
-            }
-            None => {
-                self.fail("it finds every time too short", REFUSED_PAUSE, desk);
                 None
             }
         }
@@ -443,18 +333,4 @@ impl Trunk {
             desk.out.push_back(Output::Event(up));
         }
     }
-}
-
-/// How long our contact was granted: its own parameter, or that of the whole answer.
-fn granted_seconds(response: &Response, user: &str) -> Option<u32> {
-    let contacts = response.fields().contacts().unwrap_or_default();
-    let own = contacts.iter().find_map(|contact| match contact {
-        crate::stack::wire::Contact::One(address)
-            if address.uri.user().as_deref() == Some(user) =>
-        {
-            address.param("expires")?.parse().ok()
-        }
-        crate::stack::wire::Contact::One(_) | crate::stack::wire::Contact::All => None,
-    });
-    own.or_else(|| response.fields().expires())
 }

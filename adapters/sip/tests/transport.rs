@@ -65,6 +65,19 @@ async fn datagrams_arrive_and_leave_by_the_socket_they_came_to() {
 }
 
 #[tokio::test]
+async fn ipv6_is_listened_on_and_told_as_such() {
+    let any: SocketAddr = "[::1]:0".parse().unwrap();
+    let settings = Settings { udp: vec![any], tcp: vec![any], ..Settings::default() };
+    let mut transports = Transports::bind(settings).unwrap();
+    let peer = UdpSocket::bind(any).await.unwrap();
+    peer.send_to(MESSAGE, bound(&transports, Transport::Udp)).await.unwrap();
+    let Arrival::Message(flow, _) = next(&mut transports).await else { panic!("no message") };
+    assert!(flow.remote.is_ipv6());
+    let sent_by = transports.advertised().sent_by(Transport::Udp, flow.remote);
+    assert!(sent_by.starts_with("[::1]:"), "{sent_by}");
+}
+
+#[tokio::test]
 async fn a_connection_carries_messages_pings_and_answers() {
     let settings = Settings { tcp: vec![any()], ..Settings::default() };
     let mut transports = Transports::bind(settings).unwrap();

@@ -267,8 +267,10 @@ impl Talking {
     ) {
         if self.is_ours(response) {
             let number = response.fields().cseq().map_or(0, |(number, _)| number);
-            if let Some((_, ack)) = self.acked.as_ref().filter(|(acked, _)| *acked == number) {
-                line.stack.resend(ack.clone());
+            match self.acked.as_ref().filter(|(acked, _)| *acked == number) {
+                Some((_, ack)) => line.stack.resend(ack.clone()),
+                // An offer we took back was accepted after all.
+                None => self.send_ack(number, line),
             }
             return;
         }

@@ -41,6 +41,8 @@ pub(super) struct Making {
     request: Request,
     sdp: Bytes,
     tries: u8,
+    /// A peer that only says 100 is not waited for.
+    give_up_at: Instant,
 }
 
 #[derive(Debug)]
@@ -65,14 +67,17 @@ impl Update {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match self {
             Self::Pausing(pausing) => Some(pausing.at),
-            Self::Idle | Self::Making(_) | Self::Answering(_) | Self::Swallowing => None,
+            Self::Making(making) => Some(making.give_up_at),
+            Self::Idle | Self::Answering(_) | Self::Swallowing => None,
         }
     }
 
-    /// Answers the peer's pending offer when the call ends (RFC 3261 §15.1.2).
+    /// Leaves no offer of either side without its end when the call ends (RFC 3261 §15.1.2).
     pub(super) fn drop_request(&self, line: &mut Line<'_>) {
-        if let Self::Answering(answering) = self {
-            line.refuse(answering.id, &answering.request, 487);
+        match self {
+            Self::Answering(answering) => line.refuse(answering.id, &answering.request, 487),
+            Self::Making(making) => line.stack.cancel(making.id, None, line.now),
+            Self::Idle | Self::Pausing(_) | Self::Swallowing => {}
         }
     }
 }
@@ -81,9 +86,12 @@ impl Talking {
     /// Makes an offer of ours, now or when it may be made: not while an INVITE of either side is
     /// under way (RFC 3261 §14.1).
     pub(super) fn offer_anew(&mut self, sdp: Bytes, contact: &str, line: &mut Line<'_>) {
-        if let Update::Answering(answering) = &self.update {
+        match &self.update {
             // Both made an offer, and the switchboard has already dropped the peer's.
-            line.refuse(answering.id, &answering.request, 491);
+            Update::Answering(answering) => line.refuse(answering.id, &answering.request, 491),
+            // One at a time.
+            Update::Making(_) => return line.tell(LegEvent::ReofferRefused(Cause::NotAcceptable)),
+            Update::Idle | Update::Pausing(_) | Update::Swallowing => {}
         }
         if self.unacked.is_some() {
             let at = line.now + line.timers.t1;
@@ -99,7 +107,10 @@ impl Talking {
         request.push("Allow", stack::policy::ALLOW);
         request.set_body(offer::SDP, sdp.clone());
         self.update = match line.request(request.clone(), self.dialog.target()) {
-            Some(id) => Update::Making(Box::new(Making { id, request, sdp, tries })),
+            Some(id) => {
+                let give_up_at = line.now + line.timers.give_up() + line.timers.t4;
+                Update::Making(Box::new(Making { id, request, sdp, tries, give_up_at }))
+            }
             None => {
                 line.tell(LegEvent::ReofferRefused(Cause::Overload));
                 Update::Idle
@@ -107,18 +118,27 @@ impl Talking {
         };
     }
 
-    /// Makes an offer that waited, when its time has come.
+    /// Makes an offer that waited, when its time has come, and takes back one that nobody
+    /// answers.
     pub(super) fn retry_offer(&mut self, contact: &str, line: &mut Line<'_>) {
         let is_due = self.update.poll_timeout().is_some_and(|at| at <= line.now);
         if !is_due {
             return;
         }
-        if let Update::Pausing(pausing) = std::mem::replace(&mut self.update, Update::Idle) {
-            if self.unacked.is_some() {
+        match std::mem::replace(&mut self.update, Update::Idle) {
+            Update::Pausing(pausing) if self.unacked.is_some() => {
                 let at = line.now + line.timers.t1;
                 self.update = Update::Pausing(Pausing { at, ..pausing });
-            } else {
+            }
+            Update::Pausing(pausing) => {
                 self.send_offer(pausing.sdp, pausing.tries, contact, line);
+            }
+            Update::Making(making) => {
+                line.stack.cancel(making.id, None, line.now);
+                line.tell(LegEvent::ReofferRefused(Cause::NoAnswer));
+            }
+            other @ (Update::Idle | Update::Answering(_) | Update::Swallowing) => {
+                self.update = other;
             }
         }
     }

@@ -15,7 +15,8 @@ const MAX_DATAGRAM_REQUEST_BYTES: usize = 1_300;
 impl Stack {
     /// Sends a request in a client transaction of its own. `None`: too many transactions.
     ///
-    /// The Via is put on here. The answer is an [`Event::Response`] or [`Event::Failed`].
+    /// The Via is put on here. The answer is an [`Event::Response`](super::Event::Response) or
+    /// [`Event::Failed`](super::Event::Failed).
     pub fn send_request(
         &mut self,
         mut request: Request,

@@ -1,6 +1,6 @@
 //! The sockets: UDP, TCP and TLS, IPv4 and IPv6 (RFC 3261 §18). The shell of the stack.
 //!
-//! One owner, no locks: listeners and connections are tasks that tell the owner of a [`Notice`];
+//! One owner, no locks: listeners and connections are tasks that tell the owner of a `Notice`;
 //! the owner keeps the table of links and hands on what the stack must see.
 //!
 //! ```text
