@@ -40,7 +40,7 @@ pub fn mos(codec: QualityCodec, loss: f32, delay_ms: f32) -> f32 {
     score.clamp(1.0, 4.5)
 }
 
-/// What the owner of `own` is told: the worse of the two directions, each the sum of its hops.
+/// What the owner of `own` is told: the worse of the two directions, each over all of its hops.
 #[must_use]
 pub fn heard(own: &Quality, far: Option<&Quality>) -> Heard {
     let there = Direction::of(own.loss_in, own.jitter_ms).and(far.and_then(out));
@@ -69,13 +69,12 @@ impl Direction {
         Self { loss, jitter_ms }
     }
 
-    /// Both hops one after the other: what the first lost, the second cannot lose again.
+    /// Both hops one after the other. The relay keeps the gaps in a stream, so that what the first
+    /// hop lost is missing at the end of the second too: it must not be counted twice. The worse
+    /// of the two stands until the far end has reported.
     fn and(self, next: Option<Self>) -> Self {
         let next = next.unwrap_or_default();
-        Self {
-            loss: 1.0 - (1.0 - self.loss) * (1.0 - next.loss),
-            jitter_ms: self.jitter_ms.max(next.jitter_ms),
-        }
+        Self { loss: self.loss.max(next.loss), jitter_ms: self.jitter_ms.max(next.jitter_ms) }
     }
 }
 
@@ -116,6 +115,13 @@ mod tests {
         // R = 93.2 - 0.024 x 150 = 89.6, and R = 93.2 - 95 x 5 / 30.1 = 77.4, in Annex B.
         assert!((mos(QualityCodec::G711, 0.0, 150.0) - 4.328).abs() < 0.01);
         assert!((mos(QualityCodec::G711, 0.05, 0.0) - 3.921).abs() < 0.01);
+    }
+
+    #[test]
+    fn what_the_first_hop_lost_and_the_last_reports_again_is_counted_once() {
+        let (own, far) =
+            (Quality { loss_out: Some(0.06), ..perfect() }, Quality { loss_in: 0.05, ..perfect() });
+        assert!((heard(&own, Some(&far)).loss - 0.06).abs() < 1e-6);
     }
 
     #[test]
