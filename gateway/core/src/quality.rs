@@ -14,6 +14,10 @@ use crate::media::{Quality, QualityCodec};
 /// What a receiver's jitter buffer and codec add to the network's delay, in milliseconds.
 const BUFFER_MS: f32 = 40.0;
 
+/// By how much one direction must be worse to be told instead of the other: the worse of two equal
+/// ones would always be told as worse than it is.
+const CLEARLY: f32 = 0.2;
+
 /// Equipment impairment `Ie` and robustness `Bpl` of a codec against random loss.
 ///
 /// G.711 is that of ITU-T G.113 Appendix I with concealment. Its table has neither G.722 nor Opus on
@@ -40,7 +44,8 @@ pub fn mos(codec: QualityCodec, loss: f32, delay_ms: f32) -> f32 {
     score.clamp(1.0, 4.5)
 }
 
-/// What the owner of `own` is told: the worse of the two directions, each over all of its hops.
+/// What the owner of `own` is told: what it hears, or what the far side hears of it where that is
+/// clearly worse. Each direction is over all of its hops.
 #[must_use]
 pub fn heard(own: &Quality, far: Option<&Quality>) -> Heard {
     let there = Direction::of(own.loss_in, own.jitter_ms).and(far.and_then(out));
@@ -49,7 +54,7 @@ pub fn heard(own: &Quality, far: Option<&Quality>) -> Heard {
     let rtt_ms = own.rtt_ms.unwrap_or(0.0) + far.and_then(|far| far.rtt_ms).unwrap_or(0.0);
     let codec = far.map_or(own.codec, |far| far.codec);
     let score = |way: Direction| mos(codec, way.loss, rtt_ms / 2.0 + way.jitter_ms + BUFFER_MS);
-    let worse = if score(there) < score(here) { there } else { here };
+    let worse = if score(there) < score(here) - CLEARLY { there } else { here };
     Heard { mos: score(worse), loss: worse.loss, jitter_ms: worse.jitter_ms, rtt_ms }
 }
 
