@@ -149,7 +149,7 @@ impl Plane {
             Kind::Dtls if !is_rtcp_socket => {
                 self.guarded(id, now, |plane| {
                     if let Some(entry) = plane.ports.get_mut(&id) {
-                        entry.port.handle_dtls(source, datagram, now);
+                        entry.port.handle_dtls(socket, source, datagram, &plane.settings, now);
                     }
                 });
                 self.settle(id, now);

@@ -12,6 +12,7 @@
 
 mod codecs;
 mod describe;
+mod early;
 mod flow;
 mod negotiate;
 mod plan;
@@ -32,13 +33,14 @@ use crate::io::{Random, SocketId, SocketPair, Sockets, Transmit, random_u64};
 use crate::path::ice::{IcePath, IceSettings, Refusal};
 use crate::path::r#static::{Source, StaticPath};
 use crate::path::stun::Check;
-use crate::protection::dtls::{Association, Identity, Step};
+use crate::protection::dtls::{Association, Identity, Role, Step};
 use crate::protection::guard::Guard;
 use crate::protection::sdes;
 use crate::rtcp::random_cname;
 use crate::srtp::{MasterKey, Sealer};
 
 use codecs::Agreed;
+use early::Early;
 use flow::Flow;
 use watch::Watch;
 
@@ -82,6 +84,14 @@ impl Path {
         }
     }
 
+    /// Whether the peer ever consented to be sent to.
+    fn had_consent(&self) -> bool {
+        match self {
+            Self::Static(_) => true,
+            Self::Ice(path) => path.had_consent(),
+        }
+    }
+
     fn rtcp_destination(&self) -> Option<(SocketId, SocketAddr)> {
         match self {
             Self::Static(path) => path.rtcp_destination(),
@@ -122,6 +132,10 @@ pub(crate) struct Port {
     path: Path,
     keying: Keying,
     guard: Guard,
+    /// Handshakes that came before the answer.
+    early: Early,
+    /// Where the last datagram of our handshake came from.
+    asker: Option<(SocketId, SocketAddr)>,
     /// What was agreed last, ours and the peer's.
     local: Option<Description>,
     remote: Option<Description>,
@@ -159,6 +173,8 @@ impl Port {
                 Keying::Sdes { .. } | Keying::Dtls(_) => Guard::Closed,
             },
             keying,
+            early: Early::default(),
+            asker: None,
             local: None,
             remote: None,
             offered: None,
@@ -235,6 +251,7 @@ impl Port {
             Ok(()) => Outcome::Passed,
             Err(Refusal::Malformed) => Outcome::Malformed,
             Err(Refusal::NotAuthentic) => Outcome::NotAuthentic,
+            Err(Refusal::Excess) => Outcome::Excess,
         };
         self.counters.count(Way::In, outcome);
         if result.is_ok() {
@@ -248,23 +265,47 @@ impl Port {
     }
 
     /// A DTLS datagram.
-    pub(crate) fn handle_dtls(&mut self, source: SocketAddr, datagram: &[u8], now: Instant) {
+    pub(crate) fn handle_dtls(
+        &mut self,
+        socket: SocketId,
+        source: SocketAddr,
+        datagram: &[u8],
+        settings: &Settings,
+        now: Instant,
+    ) {
+        let is_ice = self.path.kind() == PathKind::Ice;
+        let outcome = if is_ice && self.is_unanswered() {
+            self.handle_early_dtls((socket, source), datagram, settings, now)
+        } else {
+            self.handle_agreed_dtls((socket, source), datagram, now)
+        };
+        self.counters.count(Way::In, outcome);
+        if outcome == Outcome::Passed {
+            self.progress(now);
+        }
+    }
+
+    fn handle_agreed_dtls(
+        &mut self,
+        asker: (SocketId, SocketAddr),
+        datagram: &[u8],
+        now: Instant,
+    ) -> Outcome {
         let is_peer = match &self.path {
-            Path::Static(path) => path.judge_rtp(source) == Source::Peer,
-            Path::Ice(path) => path.is_authenticated(source),
+            Path::Static(path) => path.judge_rtp(asker.1) == Source::Peer,
+            Path::Ice(path) => path.is_authenticated(asker.1),
         };
         if !is_peer {
-            return self.counters.count(Way::In, Outcome::WrongSource);
+            return Outcome::WrongSource;
         }
-        let Keying::Dtls(Some(association)) = &mut self.keying else {
-            return self.counters.count(Way::In, Outcome::NotWanted);
-        };
+        let Keying::Dtls(Some(association)) = &mut self.keying else { return Outcome::NotWanted };
         let step = association.handle(datagram, now);
-        let is_refused = matches!(step, Step::Refused);
-        let outcome = if is_refused { Outcome::Excess } else { Outcome::Passed };
-        self.counters.count(Way::In, outcome);
+        if matches!(step, Step::Refused) {
+            return Outcome::Excess;
+        }
+        self.asker = Some(asker);
         self.handle_step(step);
-        self.progress(now);
+        Outcome::Passed
     }
 
     pub(crate) fn handle_timeout(&mut self, settings: &Settings, now: Instant) {
@@ -275,6 +316,7 @@ impl Port {
             let step = association.handle_timeout(now);
             self.handle_step(step);
         }
+        self.early.handle_timeout(now);
         self.run_flow(now);
         let id = self.id;
         self.events.extend(self.watch.handle_timeout(id, settings, now));
@@ -298,6 +340,7 @@ impl Port {
         let deadlines = [
             (ice, "connectivity checks"),
             (dtls, "handshake retransmission"),
+            (self.early.poll_timeout(), "early handshake retransmission"),
             (self.flow_timeout(now), "digits and reports"),
             (self.watch.poll_timeout(settings), "media watch"),
         ];
@@ -320,11 +363,17 @@ impl Port {
             if destination.is_some() {
                 association.connect(now);
             }
+            // Whoever began a handshake is authenticated, and does not wait until it has proven itself to us too.
+            let is_server = association.role() == Role::Server;
+            let asker = self.asker.filter(|_| is_server && !self.path.had_consent());
             while let Some(bytes) = association.poll_transmit() {
-                if let Some((socket, destination)) = destination {
+                if let Some((socket, destination)) = destination.or(asker) {
                     self.transmits.push_back(Transmit { socket, destination, bytes });
                 }
             }
+        }
+        while let Some(transmit) = self.early.poll_transmit() {
+            self.transmits.push_back(transmit);
         }
         self.tell_secured();
         self.update_watch(now);

@@ -11,8 +11,11 @@
 //!                  +--> proven: answered our own check with its password  -> may be sent to, gives consent
 //! ```
 //!
+//! Before the peer's credentials are here, checks are answered without the agent (`early`).
+//!
 //! A restart runs a second agent beside the first; the old pair is used until the new agent has selected one.
 
+mod early;
 mod generation;
 
 use std::collections::VecDeque;
@@ -27,11 +30,12 @@ use rtc_ice::Event;
 use rtc_shared::TransportContext;
 use sansio::Protocol;
 
+use early::EarlyChecks;
 use generation::Generation;
 pub(crate) use generation::local_candidates;
 
 use crate::io::{MuxedSocket, SocketId, Transmit};
-use crate::path::stun::{Check, Class, request_transaction};
+use crate::path::stun::{self, Check, Class, request_transaction};
 
 /// Most addresses a port holds claims on.
 const MAX_ADDRESSES: usize = 16;
@@ -59,6 +63,7 @@ pub(crate) struct IceSettings {
 pub(crate) enum Refusal {
     Malformed,
     NotAuthentic,
+    Excess,
 }
 
 /// An address, and when it last did what it is listed for.
@@ -73,6 +78,7 @@ pub(crate) struct IcePath {
     settings: IceSettings,
     current: Generation,
     next: Option<Generation>,
+    early: EarlyChecks,
     selected: Option<(SocketId, SocketAddr)>,
     authenticated: Vec<Seen>,
     consent_at: Option<Instant>,
@@ -90,6 +96,7 @@ impl IcePath {
             settings,
             current,
             next: None,
+            early: EarlyChecks::default(),
             selected: None,
             authenticated: Vec::new(),
             consent_at: None,
@@ -128,8 +135,25 @@ impl IcePath {
         Some(())
     }
 
-    /// Takes the peer's credentials and lets the checks begin.
-    pub(crate) fn start(&mut self, remote: &IceCredentials, is_controlling: bool, now: Instant) {
+    /// Takes the peer's credentials and candidates, and lets the checks begin.
+    pub(crate) fn start(
+        &mut self,
+        remote: &IceCredentials,
+        candidates: &[Candidate],
+        (is_offerer, is_peer_lite): (bool, bool),
+        now: Instant,
+    ) {
+        // A lite agent never controls a full one (RFC 8445 §6.1.1).
+        let is_alike = self.settings.is_lite == is_peer_lite;
+        let is_controlling = if is_alike { is_offerer } else { is_peer_lite };
+        self.take_credentials(remote, is_controlling, now);
+        for candidate in candidates {
+            self.note_candidate(candidate);
+        }
+        self.work(now);
+    }
+
+    fn take_credentials(&mut self, remote: &IceCredentials, is_controlling: bool, now: Instant) {
         let generation = self.newest_mut();
         if generation.remote.as_ref() == Some(remote) {
             return;
@@ -138,12 +162,28 @@ impl IcePath {
         if generation.agent.start_connectivity_checks(now, is_controlling, ufrag, pwd).is_ok() {
             generation.remote = Some(remote.clone());
             generation.is_controlling = is_controlling;
+            self.rehear(now);
         }
-        self.drain(now);
+    }
+
+    /// Lets the agent hear the checks that came before it could work. They were answered.
+    fn rehear(&mut self, now: Instant) {
+        for early in self.early.take(now) {
+            if let Some(check) = Check::parse(&early.request) {
+                // Another fork's is refused.
+                let _ = self.handle_stun(early.socket, early.source, &check, now);
+            }
+        }
+        self.transmits.retain(|transmit| request_transaction(&transmit.bytes).is_some());
     }
 
     /// Adds a candidate of the peer's, unless it is one we do not send to.
     pub(crate) fn add_candidate(&mut self, candidate: &Candidate, now: Instant) {
+        self.note_candidate(candidate);
+        self.work(now);
+    }
+
+    fn note_candidate(&mut self, candidate: &Candidate) {
         let allow_loopback = self.settings.allow_loopback;
         let of_generation = |generation: &Generation| match (&candidate.ufrag, &generation.remote) {
             (Some(ufrag), Some(remote)) => *ufrag == remote.ufrag,
@@ -155,7 +195,6 @@ impl IcePath {
             Some(_) | None => return,
         };
         generation.add_candidate(&candidate.text, allow_loopback);
-        self.drain(now);
     }
 
     /// Takes one STUN message that came in by a muxed socket.
@@ -167,6 +206,9 @@ impl IcePath {
         now: Instant,
     ) -> Result<(), Refusal> {
         let local = self.local_address(socket).ok_or(Refusal::Malformed)?;
+        if self.current.remote.is_none() {
+            return self.handle_early(socket, source, check, now);
+        }
         let is_next = self.next.as_ref().is_some_and(|next| next.is_addressed(check, source));
         let generation = if is_next { self.next.as_mut() } else { None };
         let generation = generation.unwrap_or(&mut self.current);
@@ -188,7 +230,7 @@ impl IcePath {
         generation.feed(local, source, check.message, now);
         let answers_consent = check.class == Class::Success;
         self.select_nominated(is_next, socket);
-        self.drain(now);
+        self.work(now);
         if answers_consent && self.selected.is_none_or(|(_, selected)| selected == source) {
             self.give_consent(now);
         }
@@ -200,12 +242,7 @@ impl IcePath {
             self.has_consent = false;
             self.consents.push_back(false);
         }
-        for generation in std::iter::once(&mut self.current).chain(&mut self.next) {
-            // The agent's only failure is one of mDNS, which is off.
-            let _ = generation.agent.handle_timeout(now);
-        }
-        self.drain(now);
-        self.release_paced(now);
+        self.work(now);
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
@@ -245,6 +282,16 @@ impl IcePath {
         })
     }
 
+    /// Whether consent was ever given, be it lost again.
+    pub(crate) fn had_consent(&self) -> bool {
+        self.consent_at.is_some()
+    }
+
+    /// The user fragment of whoever checked from there before the peer's credentials came.
+    pub(crate) fn early_peer(&self, source: SocketAddr) -> Option<&str> {
+        self.early.peer(source)
+    }
+
     /// Whether non-STUN from there is the peer's (security row 3).
     pub(crate) fn is_authenticated(&self, source: SocketAddr) -> bool {
         self.authenticated.iter().any(|seen| seen.address == source) || self.is_proven(source)
@@ -254,6 +301,34 @@ impl IcePath {
     pub(crate) fn is_proven(&self, source: SocketAddr) -> bool {
         let generations = std::iter::once(&self.current).chain(&self.next);
         generations.flat_map(|one| &one.proven).any(|seen| seen.address == source)
+    }
+
+    /// Answers whoever knows our password. We offered and so we control (RFC 8445 §6.1.1), unless we are lite; nothing
+    /// makes us give up the role before the agent can weigh the tie breakers.
+    fn handle_early(
+        &mut self,
+        socket: SocketId,
+        source: SocketAddr,
+        check: &Check<'_>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        let local = &self.current.local;
+        if check.class != Class::Request
+            || !self.current.is_addressed(check, source)
+            || !check.is_authentic(&local.pwd)
+        {
+            return Err(Refusal::NotAuthentic);
+        }
+        let is_controlling = check.is_controlling.ok_or(Refusal::Malformed)?;
+        let bytes = if is_controlling != self.settings.is_lite {
+            stun::role_conflict(check, &local.pwd)
+        } else if self.early.note(socket, source, check, now) {
+            stun::success(check, source, &local.pwd)
+        } else {
+            return Err(Refusal::Excess);
+        };
+        self.transmits.push_back(Transmit { socket, destination: source, bytes });
+        Ok(())
     }
 
     fn consent_ends(&self) -> Option<Instant> {
@@ -303,6 +378,15 @@ impl IcePath {
         if is_next && let Some(next) = self.next.take() {
             self.current = next;
         }
+    }
+
+    /// Lets the agents do what is due, which a check or candidate can make due at once.
+    fn work(&mut self, now: Instant) {
+        for generation in std::iter::once(&mut self.current).chain(&mut self.next) {
+            // The agent's only failure is one of mDNS, which is off.
+            let _ = generation.agent.handle_timeout(now);
+        }
+        self.drain(now);
     }
 
     /// Takes out of the agents what they have to say.
@@ -357,7 +441,11 @@ impl IcePath {
         } else if let Some(waiting) =
             self.paced.iter_mut().find(|waiting| waiting.destination == destination)
         {
-            *waiting = transmit;
+            // The one before was never asked, so nothing can answer it.
+            let unasked = request_transaction(&std::mem::replace(waiting, transmit).bytes);
+            for generation in std::iter::once(&mut self.current).chain(&mut self.next) {
+                generation.forget_request(unasked);
+            }
         } else if self.paced.len() < MAX_PACED {
             self.paced.push_back(transmit);
         }

@@ -7,8 +7,12 @@
 //!  | type | length | magic cookie | transaction id   | attributes .. MESSAGE-INTEGRITY [FINGERPRINT] |
 //! ```
 
+mod reply;
+
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
+
+pub(crate) use reply::{role_conflict, success};
 
 const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 const HEADER_BYTES: usize = 20;
@@ -17,6 +21,8 @@ const MESSAGE_INTEGRITY: u16 = 0x0008;
 const ERROR_CODE: u16 = 0x0009;
 const USE_CANDIDATE: u16 = 0x0025;
 const FINGERPRINT: u16 = 0x8028;
+const ICE_CONTROLLED: u16 = 0x8029;
+const ICE_CONTROLLING: u16 = 0x802a;
 const INTEGRITY_BYTES: usize = 20;
 
 /// Class of a Binding message (RFC 8489 §5).
@@ -38,6 +44,8 @@ pub(crate) struct Check<'a> {
     pub(crate) transaction: [u8; 12],
     pub(crate) username: Option<&'a str>,
     pub(crate) is_nominating: bool,
+    /// Whether its sender takes the controlling role; `None` where it does not say (RFC 8445 §7.1.3).
+    pub(crate) is_controlling: Option<bool>,
     pub(crate) error_code: Option<u16>,
 }
 
@@ -73,6 +81,7 @@ impl<'a> Check<'a> {
             transaction: transaction(header),
             username: None,
             is_nominating: false,
+            is_controlling: None,
             error_code: None,
         };
         check.read_attributes()?;
@@ -92,6 +101,9 @@ impl<'a> Check<'a> {
             match kind {
                 USERNAME => self.username = std::str::from_utf8(value).ok(),
                 USE_CANDIDATE => self.is_nominating = true,
+                ICE_CONTROLLED | ICE_CONTROLLING if length == 8 => {
+                    self.is_controlling = Some(kind == ICE_CONTROLLING);
+                }
                 ERROR_CODE if length >= 4 => {
                     self.error_code = Some(u16::from(value[2] & 7) * 100 + u16::from(value[3]));
                 }
@@ -131,9 +143,9 @@ mod tests {
     const SAMPLE: &str = "000100582112a442b7e7a701bc34d686fa87dfae802200105354554e207465737420636c69656e74\
         002400046e0001ff80290008932ff9b151263b36000600096576746a3a68367659202020\
         000800149aeaa70cbfd8cb56781ef2b5b2d3f249c1b571a280280004e57a3bcf";
-    const PASSWORD: &str = "VOkJxbRl1RmTxUk/WvJxBt";
+    pub(super) const PASSWORD: &str = "VOkJxbRl1RmTxUk/WvJxBt";
 
-    fn sample() -> Vec<u8> {
+    pub(super) fn sample() -> Vec<u8> {
         let digits: Vec<u8> = SAMPLE.bytes().filter(u8::is_ascii_hexdigit).collect();
         digits
             .chunks(2)

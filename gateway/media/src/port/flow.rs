@@ -161,6 +161,10 @@ impl Port {
         packet: &mut [u8],
         now: Instant,
     ) -> Result<Inbound, Outcome> {
+        // Before the answer nothing is agreed, not even that there is no protection.
+        if self.remote.is_none() {
+            return Err(Outcome::NoKeys);
+        }
         let judged = self.judge(source);
         if judged == Source::Stranger {
             return Err(Outcome::WrongSource);
@@ -233,6 +237,9 @@ impl Port {
         packet: &mut [u8],
         now: Instant,
     ) -> Result<bool, Outcome> {
+        if self.remote.is_none() {
+            return Err(Outcome::NoKeys);
+        }
         let judged = match &self.path {
             Path::Static(path) if is_own_socket => path.judge_rtcp(source),
             Path::Static(_) | Path::Ice(_) => self.judge(source),

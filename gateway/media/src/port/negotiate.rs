@@ -146,6 +146,7 @@ impl Port {
     /// Forgets our last offer.
     pub(crate) fn rollback(&mut self) {
         self.offered = None;
+        self.early.clear();
     }
 
     /// Applies a peer's answer to our last offer.
@@ -251,10 +252,8 @@ impl Port {
             }
             Path::Ice(path) => {
                 if let Some(remote) = &plan.line.ice {
-                    path.start(remote, is_offerer || plan.is_peer_lite, now);
-                }
-                for candidate in &plan.line.candidates {
-                    path.add_candidate(candidate, now);
+                    let roles = (is_offerer, plan.is_peer_lite);
+                    path.start(remote, &plan.line.candidates, roles, now);
                 }
             }
         }
@@ -263,7 +262,9 @@ impl Port {
             NewKeys::Sdes(agreement) => self.set_agreement(agreement),
             NewKeys::Dtls(None) => {}
             NewKeys::Dtls(Some(association)) => self.keying = Keying::Dtls(Some(association)),
+            NewKeys::Early => self.adopt_early(&plan.line),
         }
+        self.early.clear();
         self.progress(now);
     }
 
@@ -279,7 +280,9 @@ impl Port {
             }
             Keying::Dtls(_) => {
                 let role = Role::by_answer(line.setup);
-                associate(role, line, settings)
+                let fresh = associate(role, line, settings)?;
+                let is_early = role == Some(Role::Server) && self.has_early(line);
+                Ok(if is_early { NewKeys::Early } else { fresh })
             }
         }
     }

@@ -28,6 +28,8 @@ pub(super) enum NewKeys {
     Clear,
     Sdes(Agreement),
     Dtls(Option<Box<Association>>),
+    /// The handshake that began before the answer.
+    Early,
 }
 
 pub(super) fn impossible(cause: Cause, reason: &str) -> Impossible {

@@ -9,13 +9,14 @@
 //!                               |
 //!                               +--> exporter --> keys of client and server --> Keys
 //! ```
+//!
+//! A handshake may begin before it is signalled whose certificate to expect. Its keys are withheld until that is known.
 
 mod identity;
 mod records;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -26,7 +27,7 @@ use rtc_shared::TransportProtocol;
 
 pub(crate) use identity::Role;
 pub use identity::{Identity, NoIdentity};
-use identity::{algorithm, configure};
+use identity::{Peer, algorithm, configure};
 use records::{CLIENT_HELLO, Heard, Hearing, RECORD_HEADER_BYTES, Records};
 
 use crate::srtp::{MasterKey, Opener, Sealer, Suite};
@@ -42,6 +43,8 @@ const MAX_ATTEMPTS: u32 = 8;
 const STALLED_AFTER: Duration = Duration::from_secs(4);
 /// The endpoint keys its associations by address; there is one, wherever its datagrams come from.
 const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+
+const WRONG_CERTIFICATE: &str = "the peer's certificate is not the one its description names";
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const HANDSHAKE: u8 = 22;
@@ -85,7 +88,9 @@ pub(crate) struct Association {
     state: State,
     attempts: u32,
     bytes: usize,
-    is_stranger: Arc<AtomicBool>,
+    peer: Peer,
+    /// Keys of a handshake that was done before anybody said with whom.
+    withheld: Option<Box<Keys>>,
     heard: Heard,
     active_at: Option<Instant>,
 }
@@ -97,13 +102,23 @@ impl Association {
         role: Role,
         fingerprints: &[Fingerprint],
     ) -> Option<Self> {
-        let usable: Vec<_> =
-            fingerprints.iter().filter(|one| algorithm(&one.hash).is_some()).cloned().collect();
-        if usable.is_empty() {
-            return None;
-        }
-        let is_stranger = Arc::new(AtomicBool::new(false));
-        let config = Arc::new(configure(identity, role, &usable, &is_stranger)?);
+        let peer = Peer::default();
+        peer.expect(usable(fingerprints)?);
+        Self::with(identity, role, fingerprints, peer)
+    }
+
+    /// Prepares a server's association with somebody whose fingerprints are not known yet.
+    pub(crate) fn before_answer(identity: &Identity) -> Option<Self> {
+        Self::with(identity, Role::Server, &[], Peer::default())
+    }
+
+    fn with(
+        identity: &Identity,
+        role: Role,
+        fingerprints: &[Fingerprint],
+        peer: Peer,
+    ) -> Option<Self> {
+        let config = Arc::new(configure(identity, role, &peer)?);
         Some(Self {
             identity: identity.clone(),
             role,
@@ -116,10 +131,28 @@ impl Association {
             },
             attempts: 1,
             bytes: 0,
-            is_stranger,
+            peer,
+            withheld: None,
             heard: Heard::default(),
             active_at: None,
         })
+    }
+
+    /// Says whose certificate is expected, after [`Association::before_answer`].
+    pub(crate) fn identify(&mut self, fingerprints: &[Fingerprint]) -> Step {
+        self.fingerprints = fingerprints.to_vec();
+        let is_right = usable(fingerprints).is_some_and(|usable| self.peer.expect(usable));
+        if !is_right {
+            self.withheld = None;
+            self.state = State::Failed;
+            return Step::Failed(WRONG_CERTIFICATE);
+        }
+        self.withheld.take().map_or(Step::Nothing, Step::Secured)
+    }
+
+    /// Whether it came to keys or still can.
+    pub(crate) fn is_hopeful(&self) -> bool {
+        !matches!(self.state, State::Failed)
     }
 
     pub(crate) fn role(&self) -> Role {
@@ -154,7 +187,7 @@ impl Association {
             State::Handshaking => false,
             State::Done => true,
         };
-        let records = self.admit(datagram, is_done);
+        let records = self.admit(datagram, is_done, now);
         self.bytes += records.len();
         if records.is_empty() || self.bytes > MAX_HANDSHAKE_BYTES {
             return Step::Refused;
@@ -212,14 +245,14 @@ impl Association {
     ///
     /// In the clear only handshake messages and the change of ciphers are taken, and of these no hello that is not for
     /// our role: alerts in the clear are worth nothing, since anybody can send them (security row 3).
-    fn admit(&mut self, datagram: &[u8], is_done: bool) -> BytesMut {
+    fn admit(&mut self, datagram: &[u8], is_done: bool, now: Instant) -> BytesMut {
         let mut admitted = BytesMut::with_capacity(datagram.len());
         for record in Records(datagram) {
             let is_clear = record[3..5] == [0, 0];
             let is_taken = match record[0] {
                 CHANGE_CIPHER_SPEC => is_clear && !is_done,
                 HANDSHAKE if is_clear => {
-                    self.admits_message(&record[RECORD_HEADER_BYTES..], is_done)
+                    self.admits_message(&record[RECORD_HEADER_BYTES..], is_done, now)
                 }
                 _ => !is_clear,
             };
@@ -230,7 +263,7 @@ impl Association {
         admitted
     }
 
-    fn admits_message(&mut self, message: &[u8], is_done: bool) -> bool {
+    fn admits_message(&mut self, message: &[u8], is_done: bool, now: Instant) -> bool {
         let is_for_role = match message.first() {
             Some(&CLIENT_HELLO) => self.role == Role::Server && !is_done,
             Some(&(HELLO_REQUEST | SERVER_HELLO | HELLO_VERIFY_REQUEST)) => {
@@ -243,11 +276,12 @@ impl Association {
         if !is_for_role || is_done {
             return is_for_role;
         }
-        match self.heard.hear(message) {
+        match self.heard.hear(message, now) {
             Hearing::New => true,
             Hearing::Repeated => false,
             Hearing::BegunAnew => {
                 self.endpoint = endpoint(self.role, &self.config);
+                self.peer.forget_certificate();
                 self.heard.begin_anew();
                 true
             }
@@ -260,6 +294,10 @@ impl Association {
                 self.state = State::Done;
                 // Another hello must not open a second association.
                 self.endpoint.set_server_config(None);
+                if self.peer.is_unknown() {
+                    self.withheld = Some(Box::new(keys));
+                    return Step::Nothing;
+                }
                 Step::Secured(Box::new(keys))
             }
             None => {
@@ -284,9 +322,9 @@ impl Association {
 
     /// A handshake can fail because of lost or forged datagrams; a wrong certificate is final (security row 23).
     fn begin_again(&mut self, now: Instant) -> Step {
-        if self.is_stranger.load(Ordering::Relaxed) {
+        if self.peer.is_stranger() {
             self.state = State::Failed;
-            return Step::Failed("the peer's certificate is not the one its description names");
+            return Step::Failed(WRONG_CERTIFICATE);
         }
         if self.attempts == MAX_ATTEMPTS {
             self.state = State::Failed;
@@ -295,6 +333,7 @@ impl Association {
         self.attempts += 1;
         self.bytes = 0;
         self.heard = Heard::default();
+        self.peer.forget_certificate();
         self.endpoint = endpoint(self.role, &self.config);
         if self.role == Role::Client {
             self.state = State::Waiting;
@@ -302,6 +341,22 @@ impl Association {
         }
         Step::Nothing
     }
+}
+
+/// Whether a datagram begins with a client's hello.
+pub(crate) fn is_client_hello(datagram: &[u8]) -> bool {
+    let record = Records(datagram).next();
+    record.is_some_and(|record| {
+        let is_clear_handshake = record[0] == HANDSHAKE && record[3..5] == [0, 0];
+        is_clear_handshake && record.get(RECORD_HEADER_BYTES) == Some(&CLIENT_HELLO)
+    })
+}
+
+/// The fingerprints that can be checked, if there are any.
+fn usable(fingerprints: &[Fingerprint]) -> Option<Vec<Fingerprint>> {
+    let is_usable = |one: &&Fingerprint| algorithm(&one.hash).is_some();
+    let usable: Vec<_> = fingerprints.iter().filter(is_usable).cloned().collect();
+    (!usable.is_empty()).then_some(usable)
 }
 
 fn endpoint(role: Role, config: &Arc<HandshakeConfig>) -> Endpoint {

@@ -24,6 +24,10 @@ use crate::path::stun::{Check, Class};
 const MAX_REMOTE_CANDIDATES: usize = 50;
 /// Our requests that an answer may still come to.
 const MAX_REQUESTS: usize = 128;
+/// Between two rounds of checks, while no pair is selected.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+/// After so many, 12 s, a pair has failed.
+const MAX_CHECKS_PER_PAIR: u16 = 120;
 /// Consent is asked for about this often (RFC 7675 §5.1).
 const CONSENT_INTERVAL: Duration = Duration::from_secs(4);
 
@@ -51,9 +55,11 @@ impl Generation {
             failed_timeout: Some(Duration::ZERO),
             keepalive_interval: Some(CONSENT_INTERVAL),
             candidate_types: if settings.is_lite { vec![CandidateType::Host] } else { Vec::new() },
-            max_binding_requests: Some(60),
+            check_interval: CHECK_INTERVAL,
+            max_binding_requests: Some(MAX_CHECKS_PER_PAIR),
             srflx_acceptance_min_wait: Some(Duration::ZERO),
-            prflx_acceptance_min_wait: Some(Duration::from_millis(200)),
+            // Browsers hide their own addresses behind names, so most candidates of theirs are of this kind.
+            prflx_acceptance_min_wait: Some(CHECK_INTERVAL),
             relay_acceptance_min_wait: Some(Duration::from_millis(500)),
             lite: settings.is_lite,
             ..AgentConfig::default()
@@ -149,11 +155,22 @@ impl Generation {
         if self.candidates >= MAX_REMOTE_CANDIDATES || !is_acceptable(text, allow_loopback) {
             return;
         }
-        if let Ok(candidate) = unmarshal_candidate(text) {
+        if let Ok(candidate) = unmarshal_candidate(text)
+            && !self.knows(candidate.addr())
+        {
             self.candidates += 1;
             // It fails only for names, which were filtered.
             let _ = self.agent.add_remote_candidate(candidate);
         }
+    }
+
+    /// The agent finds candidates by their address, so a second one of the same address would never be answered.
+    fn knows(&self, address: SocketAddr) -> bool {
+        self.agent.get_remote_candidates().iter().any(|known| known.addr() == address)
+    }
+
+    pub(super) fn forget_request(&mut self, transaction: Option<[u8; 12]>) {
+        self.requests.retain(|(known, _)| Some(*known) != transaction);
     }
 
     pub(super) fn note_request(&mut self, transaction: [u8; 12], destination: SocketAddr) {

@@ -24,6 +24,9 @@ fn dtls_attacks() -> Vec<Vec<u8>> {
     let mut hello = vec![1, 0, 0, 44, 0, 0, 0, 0, 0, 0, 0, 44, 0xfe, 0xfd];
     hello.extend([7; 32]);
     hello.extend([0, 0, 0, 2, 0xc0, 0x2b, 1, 0]);
+    let mut whole = hello.clone();
+    (whole[3], whole[11]) = (44, 44);
+    whole.extend([0, 0]);
     vec![
         record(21, &[2, 40]),
         record(21, &[1, 0]),
@@ -31,6 +34,7 @@ fn dtls_attacks() -> Vec<Vec<u8>> {
         record(23, &[1, 2, 3]),
         record(20, &[1]),
         record(22, &hello),
+        record(22, &whole),
         record(99, &[0; 40]),
         vec![22, 0xfe, 0xfd, 0, 0],
     ]

@@ -1,8 +1,7 @@
 //! Who we are to DTLS peers, who they must be, and who opens (RFC 5763 §5, RFC 8122 §5).
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gateway_core::description::{Fingerprint, Setup};
@@ -97,21 +96,72 @@ impl Role {
     }
 }
 
-/// The handshake's configuration: `is_stranger` is set when the peer's certificate is not the expected one.
-pub(super) fn configure(
-    identity: &Identity,
-    role: Role,
-    fingerprints: &[Fingerprint],
-    is_stranger: &Arc<AtomicBool>,
-) -> Option<HandshakeConfig> {
-    let (expected, is_stranger) = (fingerprints.to_vec(), is_stranger.clone());
-    let verify = move |chain: &[Vec<u8>], _: &[rustls_pki_types::CertificateDer<'static>]| {
-        if chain.first().is_some_and(|certificate| is_expected(certificate, &expected)) {
-            Ok(())
-        } else {
-            is_stranger.store(true, Ordering::Relaxed);
-            Err(Error::ErrNoMatchingCertificateFingerprint)
+/// Who the peer must be and who it showed to be, shared with the handshake, which asks in its own time.
+#[derive(Clone, Default)]
+pub(super) struct Peer(Arc<Mutex<PeerState>>);
+
+#[derive(Default)]
+struct PeerState {
+    /// `None` until a description told: whoever comes is let in and remembered.
+    expected: Option<Vec<Fingerprint>>,
+    certificate: Option<Vec<u8>>,
+    is_stranger: bool,
+}
+
+impl Peer {
+    /// Says who it must be; false if it is somebody else already.
+    pub(super) fn expect(&self, fingerprints: Vec<Fingerprint>) -> bool {
+        let mut peer = self.state();
+        if let Some(certificate) = peer.certificate.take() {
+            peer.is_stranger = !is_expected(&certificate, &fingerprints);
         }
+        peer.expected = Some(fingerprints);
+        !peer.is_stranger
+    }
+
+    /// Whether nobody has said yet who it must be.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.state().expected.is_none()
+    }
+
+    /// Whether it showed a certificate that is not the expected one.
+    pub(super) fn is_stranger(&self) -> bool {
+        self.state().is_stranger
+    }
+
+    /// Another attempt begins, in which it shows its certificate again.
+    pub(super) fn forget_certificate(&self) {
+        self.state().certificate = None;
+    }
+
+    fn verify(&self, certificate: Option<&Vec<u8>>) -> Result<(), Error> {
+        let mut peer = self.state();
+        let is_right = match (&peer.expected, certificate) {
+            (Some(expected), Some(certificate)) => is_expected(certificate, expected),
+            (None, Some(certificate)) => {
+                peer.certificate = Some(certificate.clone());
+                true
+            }
+            (_, None) => false,
+        };
+        if is_right {
+            return Ok(());
+        }
+        peer.is_stranger = true;
+        Err(Error::ErrNoMatchingCertificateFingerprint)
+    }
+
+    fn state(&self) -> MutexGuard<'_, PeerState> {
+        // Each change is one assignment, so a panic leaves nothing half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The handshake's configuration.
+pub(super) fn configure(identity: &Identity, role: Role, peer: &Peer) -> Option<HandshakeConfig> {
+    let peer = peer.clone();
+    let verify = move |chain: &[Vec<u8>], _: &[rustls_pki_types::CertificateDer<'static>]| {
+        peer.verify(chain.first())
     };
     ConfigBuilder::default()
         .with_crypto_provider(identity.provider.clone())
