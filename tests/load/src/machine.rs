@@ -56,10 +56,10 @@ pub(crate) fn raise_file_limit() {
     }
 }
 
-/// Processes that ran or wanted to, on average over the last minute, and the number of CPUs.
+/// Threads that ran or wanted to, on average over the last minute, and now of how many.
 pub(crate) fn load() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let average = text.split(' ').next().unwrap_or("?").to_owned();
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("load {average} on {cpus} CPUs")
+    let running = text.split(' ').nth(3).unwrap_or("?").to_owned();
+    format!("load {average} ({running} threads)")
 }

@@ -1,20 +1,25 @@
 //! Takes what a relay sends, checks each packet's tag, and notes how long it was under way.
-
-#![expect(clippy::disallowed_methods, reason = "measures real time")]
+//!
+//! Nobody ever waits on its socket: to wake a waiter on another CPU costs more than a packet does
+//! on a virtual machine, and the kernel would charge it to the relay that sends. So it is asked to
+//! drain now and then, and the kernel's receive timestamps tell when a packet came.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use gateway_media::rtp::FIXED_HEADER_BYTES;
 use gateway_media::srtp::Opener;
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt, sockopt::RcvBuf,
+    sockopt::ReceiveTimestampns,
+};
+use nix::sys::time::TimeSpec;
 
 use crate::relay::Stream;
 
-/// How often the end of a round is looked for when nothing comes.
-const LOOK: Duration = Duration::from_millis(50);
 /// A second of 50,000 packets/s may wait; the kernel may grant less.
 const BUFFER_BYTES: usize = 16 << 20;
 
@@ -25,37 +30,28 @@ pub(crate) struct Heard {
     pub(crate) authentic: u64,
     /// Packets that are nobody's, or whose tag is wrong.
     pub(crate) refused: u64,
-    /// From sealing to opening, of the packets while it was measured.
+    /// From before sealing to arrival, of the packets while it was measured.
     pub(crate) latencies: Vec<Duration>,
-}
-
-/// How many packets came so far.
-#[derive(Default)]
-pub(crate) struct Seen(AtomicU64);
-
-impl Seen {
-    /// The number.
-    pub(crate) fn packets(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 /// The phone that listens, for all streams of a relay.
 pub(crate) struct Sink {
     socket: UdpSocket,
     opener_of_source: HashMap<SocketAddr, Opener>,
-    epoch: Instant,
+    timestamp_room: Vec<u8>,
 }
 
 impl Sink {
-    /// A sink without streams; `epoch` is what the generator's stamps count from.
+    /// A sink without streams.
     ///
     /// # Errors
     /// When the socket cannot be set up.
-    pub(crate) fn new(socket: UdpSocket, epoch: Instant) -> io::Result<Self> {
-        nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::RcvBuf, &BUFFER_BYTES)?;
-        socket.set_read_timeout(Some(LOOK))?;
-        Ok(Self { socket, opener_of_source: HashMap::new(), epoch })
+    pub(crate) fn new(socket: UdpSocket) -> io::Result<Self> {
+        setsockopt(&socket, RcvBuf, &BUFFER_BYTES)?;
+        setsockopt(&socket, ReceiveTimestampns, &true)?;
+        socket.set_nonblocking(true)?;
+        let timestamp_room = nix::cmsg_space!(TimeSpec);
+        Ok(Self { socket, opener_of_source: HashMap::new(), timestamp_room })
     }
 
     /// Where it listens.
@@ -71,36 +67,40 @@ impl Sink {
         self.opener_of_source.insert(stream.from, Opener::new(&stream.opened_with));
     }
 
-    /// Takes packets until it is over.
-    pub(crate) fn listen(
-        &mut self,
-        seen: &Seen,
-        is_measured: &AtomicBool,
-        is_over: &AtomicBool,
-    ) -> Heard {
-        let mut heard = Heard::default();
+    /// Takes all that has come.
+    pub(crate) fn drain(&mut self, is_measured: bool, heard: &mut Heard) {
         let mut buffer = [0; 2_048];
-        while !is_over.load(Ordering::Relaxed) {
-            let Ok((length, source)) = self.socket.recv_from(&mut buffer) else { continue };
-            seen.0.fetch_add(1, Ordering::Relaxed);
-            let latency = self.open(source, &mut buffer[..length]);
-            match latency {
+        while let Some((length, source, at)) = self.receive(&mut buffer) {
+            match self.open(source, &mut buffer[..length], at) {
                 Some(latency) => {
                     heard.authentic += 1;
-                    if is_measured.load(Ordering::Relaxed) {
+                    if is_measured {
                         heard.latencies.push(latency);
                     }
                 }
                 None => heard.refused += 1,
             }
         }
-        heard
     }
 
-    fn open(&mut self, source: SocketAddr, packet: &mut [u8]) -> Option<Duration> {
-        let now = self.epoch.elapsed();
+    /// One datagram: its length, source and time of arrival since 1970.
+    fn receive(&mut self, buffer: &mut [u8]) -> Option<(usize, SocketAddr, Duration)> {
+        let mut slices = [IoSliceMut::new(buffer)];
+        let room = Some(&mut self.timestamp_room[..]);
+        let flags = MsgFlags::empty();
+        let message = recvmsg::<SockaddrIn>(self.socket.as_raw_fd(), &mut slices, room, flags);
+        let message = message.ok()?;
+        let stamps = message.cmsgs().ok()?.filter_map(|control| match control {
+            ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
+            _ => None,
+        });
+        let at = stamps.last()?;
+        Some((message.bytes, SocketAddr::V4(message.address?.into()), at))
+    }
+
+    fn open(&mut self, source: SocketAddr, packet: &mut [u8], at: Duration) -> Option<Duration> {
         let length = self.opener_of_source.get_mut(&source)?.open_rtp(packet).ok()?;
         let stamp = packet[..length].get(FIXED_HEADER_BYTES..)?.first_chunk()?;
-        now.checked_sub(Duration::from_nanos(u64::from_be_bytes(*stamp)))
+        Some(at.saturating_sub(Duration::from_nanos(u64::from_be_bytes(*stamp))))
     }
 }

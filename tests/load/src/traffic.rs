@@ -4,16 +4,15 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use gateway_media::rtp::{self, FIXED_HEADER_BYTES, Header};
 use gateway_media::srtp::{MAX_TAIL_BYTES, Sealer};
 
 use crate::meter;
 use crate::relay::{Load, Stream};
-use crate::sink::{Heard, Seen, Sink};
+use crate::sink::{Heard, Sink};
 
 /// 20 ms of G.711.
 const PAYLOAD_BYTES: usize = 160;
@@ -55,7 +54,6 @@ pub(crate) struct Traffic {
     _reports: [UdpSocket; 2],
     senders: Vec<Sender>,
     turn: usize,
-    epoch: Instant,
 }
 
 /// The phone that speaks.
@@ -74,14 +72,12 @@ impl Traffic {
     pub(crate) fn bind() -> io::Result<Self> {
         let (generator, its_reports) = bind_pair()?;
         let (sink, reports_of_sink) = bind_pair()?;
-        let epoch = Instant::now();
         Ok(Self {
             generator,
-            sink: Sink::new(sink, epoch)?,
+            sink: Sink::new(sink)?,
             _reports: [its_reports, reports_of_sink],
             senders: Vec::new(),
             turn: 0,
-            epoch,
         })
     }
 
@@ -106,68 +102,30 @@ impl Traffic {
     /// # Errors
     /// When the relay is gone.
     pub(crate) fn round(&mut self, load: &Load, pid: u32) -> io::Result<Round> {
-        let seen = Seen::default();
-        let (is_measured, is_over) = (AtomicBool::new(false), AtomicBool::new(false));
-        let (generator, epoch) = (&self.generator, self.epoch);
-        let mut speaking = Speaking {
-            generator,
-            senders: &mut self.senders,
-            turn: &mut self.turn,
-            epoch,
-            rate: load.rate(),
-        };
-        let sink = &mut self.sink;
-        thread::scope(|scope| {
-            let listening = scope.spawn(|| sink.listen(&seen, &is_measured, &is_over));
-            let measured = speaking.measure(load, pid, &seen, &is_measured);
-            thread::sleep(DRAIN);
-            is_over.store(true, Ordering::Relaxed);
-            let heard = listening.join().map_err(|_| io::Error::other("the sink failed"))?;
-            let (sent, cpu_per_packet) = measured?;
-            Ok(Round { sent, heard, cpu_per_packet })
-        })
-    }
-}
-
-/// The generator in one round.
-struct Speaking<'a> {
-    generator: &'a UdpSocket,
-    senders: &'a mut [Sender],
-    turn: &'a mut usize,
-    epoch: Instant,
-    rate: u32,
-}
-
-impl Speaking<'_> {
-    /// Sends for warm-up and measurement; returns packets sent and CPU time by packet.
-    fn measure(
-        &mut self,
-        load: &Load,
-        pid: u32,
-        seen: &Seen,
-        is_measured: &AtomicBool,
-    ) -> io::Result<(u64, Duration)> {
-        let warm = self.send_for(WARM_UP);
-        is_measured.store(true, Ordering::Relaxed);
-        let (cpu_before, seen_before) = (meter::cpu_time(pid)?, seen.packets());
-        let sent = self.send_for(load.duration());
-        let (cpu_after, seen_after) = (meter::cpu_time(pid)?, seen.packets());
-        is_measured.store(false, Ordering::Relaxed);
-        let forwarded = (seen_after - seen_before).max(1) as f64;
-        Ok((warm + sent, (cpu_after - cpu_before).div_f64(forwarded)))
+        let mut heard = Heard::default();
+        let mut sent = self.run(WARM_UP, load.rate(), false, &mut heard);
+        let (cpu_before, heard_before) = (meter::cpu_time(pid)?, heard.authentic);
+        sent += self.run(load.duration(), load.rate(), true, &mut heard);
+        let (cpu_after, heard_after) = (meter::cpu_time(pid)?, heard.authentic);
+        let forwarded = (heard_after - heard_before).max(1) as f64;
+        self.run(DRAIN, 0, false, &mut heard);
+        let cpu_per_packet = (cpu_after - cpu_before).div_f64(forwarded);
+        Ok(Round { sent, heard, cpu_per_packet })
     }
 
-    fn send_for(&mut self, duration: Duration) -> u64 {
+    /// Sends `rate` packets a second and takes what comes; returns how many were sent.
+    fn run(&mut self, duration: Duration, rate: u32, is_measured: bool, heard: &mut Heard) -> u64 {
         let start = Instant::now();
         let (mut last, mut due, mut sent) = (start, 0.0, 0);
         while start.elapsed() < duration {
             let passed = last.elapsed();
             last += passed;
-            due += passed.min(MAX_ARREARS).as_secs_f64() * f64::from(self.rate);
+            due += passed.min(MAX_ARREARS).as_secs_f64() * f64::from(rate);
             while due >= 1.0 {
                 due -= 1.0;
                 sent += u64::from(self.send_next());
             }
+            self.sink.drain(is_measured, heard);
             thread::sleep(TICK);
         }
         sent
@@ -176,21 +134,22 @@ impl Speaking<'_> {
     /// Sends the next packet of the stream whose turn it is; false if the kernel did not take it.
     fn send_next(&mut self) -> bool {
         let streams = self.senders.len();
-        let sender = &mut self.senders[*self.turn % streams];
-        *self.turn = (*self.turn + 1) % streams;
-        let since_epoch = self.epoch.elapsed();
+        let sender = &mut self.senders[self.turn % streams];
+        self.turn = (self.turn + 1) % streams;
+        // The wall clock, since the kernel's receive timestamps are its.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut packet = [0xd5; FIXED_HEADER_BYTES + PAYLOAD_BYTES + MAX_TAIL_BYTES];
         let header = Header {
             payload_type: 0,
             is_marked: false,
             sequence: sender.sequence,
-            timestamp: (since_epoch.as_micros() * CLOCK_HZ / 1_000_000) as u32,
+            timestamp: (now.as_micros() * CLOCK_HZ / 1_000_000) as u32,
             ssrc: sender.ssrc,
             header_bytes: FIXED_HEADER_BYTES,
             padding_bytes: 0,
         };
         rtp::write_header(&mut packet, &header).expect("the packet is longer than a header");
-        let stamp = (since_epoch.as_nanos() as u64).to_be_bytes();
+        let stamp = (now.as_nanos() as u64).to_be_bytes();
         packet[FIXED_HEADER_BYTES..][..stamp.len()].copy_from_slice(&stamp);
         sender.sequence = sender.sequence.wrapping_add(1);
         let sealed = sender.sealer.seal_rtp(&mut packet, FIXED_HEADER_BYTES + PAYLOAD_BYTES);
