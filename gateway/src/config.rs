@@ -79,6 +79,8 @@ pub struct GatewaySection {
     pub max_calls: usize,
     /// Calls at once that one account may have begun.
     pub max_calls_per_account: usize,
+    /// Of these, calls at once that leave by a trunk: what a stolen password can cost.
+    pub max_trunk_calls_per_account: usize,
 }
 
 impl Default for GatewaySection {
@@ -90,7 +92,8 @@ impl Default for GatewaySection {
             ring_limit_s: 60,
             max_call_s: 12 * 3600,
             max_calls: 2000,
-            max_calls_per_account: 10,
+            max_calls_per_account: 500,
+            max_trunk_calls_per_account: 10,
         }
     }
 }
@@ -314,6 +317,7 @@ impl Config {
         Capacity {
             calls: self.gateway.max_calls,
             calls_per_account: self.gateway.max_calls_per_account,
+            trunk_calls_per_account: self.gateway.max_trunk_calls_per_account,
             limits: Limits { talking, ..Limits::default() },
         }
     }

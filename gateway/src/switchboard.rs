@@ -23,6 +23,7 @@ use gateway_core::call::{Call, Input, Limits, Output, Record};
 use gateway_core::ids::LEGS_PER_CALL;
 use gateway_core::leg::{Incoming, LegCommand, LegEvent};
 use gateway_core::media::{MediaCommand, MediaEvent};
+use gateway_core::route::{Group, Route};
 use gateway_core::{Cause, LegId, TrunkId};
 use prometheus::{Histogram, HistogramOpts};
 use tokio::sync::{mpsc, oneshot};
@@ -56,6 +57,8 @@ pub struct Capacity {
     pub calls: usize,
     /// Calls one account may have begun.
     pub calls_per_account: usize,
+    /// Of these, calls that leave by a trunk.
+    pub trunk_calls_per_account: usize,
     /// The limits of each call.
     pub limits: Limits,
 }
@@ -70,6 +73,7 @@ pub struct Switchboard {
     due: BTreeSet<(Instant, u64)>,
     due_of_call: BTreeMap<u64, Instant>,
     account_of_call: BTreeMap<u64, String>,
+    trunk_calls: BTreeSet<u64>,
     work: VecDeque<(u64, Input)>,
     routes: Routes,
     media: MediaSink,
@@ -112,6 +116,7 @@ impl Switchboard {
             due: BTreeSet::new(),
             due_of_call: BTreeMap::new(),
             account_of_call: BTreeMap::new(),
+            trunk_calls: BTreeSet::new(),
             work: VecDeque::new(),
             routes,
             media,
@@ -343,10 +348,31 @@ impl Switchboard {
             }
             Output::Resolve(inquiry) => {
                 let routes = self.routes.find(&inquiry);
+                let routes = routes.and_then(|groups| self.afford(id, groups));
                 self.work.push_back((id, Input::Routes(routes)));
             }
             Output::Record(record) => self.over(id, *record),
         }
+    }
+
+    /// Lets a call leave by a trunk if its account may have one more of those (security row 11).
+    fn afford(&mut self, id: u64, groups: Vec<Group>) -> Result<Vec<Group>, (Cause, String)> {
+        let leaves = |route: &Route| match route {
+            Route::Leg(route) => route.account.is_none(),
+            Route::Echo => false,
+        };
+        if !groups.iter().flatten().any(leaves) {
+            return Ok(groups);
+        }
+        let account = self.account_of_call.get(&id);
+        let is_same = |other: &&u64| self.account_of_call.get(other) == account;
+        if self.trunk_calls.iter().filter(is_same).count() >= self.capacity.trunk_calls_per_account
+        {
+            let reason = "this account has as many calls by trunks as it may";
+            return Err((Cause::Overload, reason.to_owned()));
+        }
+        self.trunk_calls.insert(id);
+        Ok(groups)
     }
 
     fn command(&mut self, trunk: &TrunkId, leg: LegId, command: LegCommand) {
@@ -381,22 +407,26 @@ impl Switchboard {
             "call ended"
         );
         self.store.ended(id, epoch_ms(), record);
-        self.account_of_call.remove(&id);
-        self.schedule(id, None);
+        self.forget(id);
         self.check_drained();
     }
 
     /// A fault of ours in one call: that call ends, the others do not notice.
     fn drop_call(&mut self, id: u64, call: &Call) {
         tracing::error!(call = id, "a fault in the call machine: this call is dropped");
-        self.schedule(id, None);
-        self.account_of_call.remove(&id);
+        self.forget(id);
         for (leg, trunk) in call.live_legs() {
             let _ = (self.media)(MediaCommand::Close { port: leg.port() });
             let reason = Some("a fault in the gateway".to_owned());
             self.command(&trunk, leg, LegCommand::End(Cause::Failed, reason));
         }
         self.check_drained();
+    }
+
+    fn forget(&mut self, id: u64) {
+        self.schedule(id, None);
+        self.account_of_call.remove(&id);
+        self.trunk_calls.remove(&id);
     }
 
     fn check_drained(&mut self) {

@@ -5,6 +5,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use gateway_tests::capture::Capture;
+use gateway_tests::config::{Account, Config};
 use gateway_tests::interop;
 use gateway_tests::namespace::Net;
 use gateway_tests::sipp::{Load, Sipp};
@@ -14,15 +15,10 @@ use crate::scene::{Scene, wait_until};
 /// Memory the allocator may keep after such a load, KiB.
 const KEPT_KIB: u64 = 16 * 1024;
 
-/// sipp as a trunk that is known by its address and may reach the echo.
-fn trunk() -> String {
-    format!(
-        "[[sip.trunk]]\nname = \"load\"\nserver = \"sip:{address}:5990\"\nuser = \"load\"\n\
-         password = \"none\"\nregister = false\npeers = [\"{address}\"]\n\
-         protection = [\"clear\"]\n\n\
-         [[inbound]]\ntrunk = \"sip.load\"\nnumber = \"*\"\naccount = \"echo\"\n",
-        address = Sipp::ADDRESS
-    )
+/// sipp is the phone of an account, and proves it for every call.
+fn account(config: Config) -> Config {
+    let (user, password) = Sipp::USER;
+    config.account(Account { name: user, password, sip: Some((user, password, &["clear"])) })
 }
 
 fn load(scene: &Scene<'_>, calls: u32, held: Duration) -> Load {
@@ -30,7 +26,7 @@ fn load(scene: &Scene<'_>, calls: u32, held: Duration) -> Load {
 }
 
 fn calls_at_once(net: &Net, calls: u32, held: Duration) {
-    let scene = Scene::with(net, |config| config.tables(&trunk()));
+    let scene = Scene::with(net, account);
     // The first calls fill pools and caches that stay.
     Sipp::start(net, &load(&scene, 10, Duration::from_secs(2)))
         .wait_all_well(Duration::from_secs(30));

@@ -29,9 +29,10 @@ pub struct Sipp {
 }
 
 impl Sipp {
-    /// Where its calls come from. It answers no challenge that offers more than MD5, so a gateway
-    /// has to know it by this address.
+    /// Where its calls come from.
     pub const ADDRESS: &str = "127.0.0.9";
+    /// The SIP user it calls as, and its password.
+    pub const USER: (&str, &str) = ("load", "password-of-the-load");
 
     /// Starts the load; each call plays a tone as PCMU for as long as it is held.
     pub fn start(net: &Net, load: &Load) -> Self {
@@ -41,7 +42,7 @@ impl Sipp {
         let scenario = net.write(folder.join("call.xml"), scenario(load.held, &sound));
         let mut program = command("sipp");
         program.current_dir(&folder).arg("-sf").arg(scenario).arg(load.target.to_string());
-        program.args(["-s", &load.user, "-nostdin"]);
+        program.args(["-s", &load.user, "-nostdin", "-au", Self::USER.0, "-ap", Self::USER.1]);
         program.args(["-i", Self::ADDRESS, "-p", "5990", "-mi", Self::ADDRESS]);
         let calls = load.calls.to_string();
         program.args(["-m", &calls, "-l", &calls, "-r", &load.rate.to_string()]);

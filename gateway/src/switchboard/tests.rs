@@ -11,6 +11,7 @@ use gateway_core::route::{Location, Origin, Require};
 use gateway_core::{Address, Answer, Offer};
 
 use super::*;
+use crate::routes::RouteRule;
 
 struct House {
     controls: mpsc::Sender<Control>,
@@ -54,10 +55,16 @@ async fn house(name: &str, calls: usize) -> House {
     let store = Store::open(&folder, 1).expect("a store");
     let names = ["alice", "bob"].map(|name| (name.to_owned(), name.into()));
     let limit = Duration::from_secs(60);
-    let routes = Routes::new(BTreeMap::from(names), Vec::new(), Vec::new(), Vec::new(), limit);
+    let rule = RouteRule { from: "*".into(), pattern: "+45*".into(), trunk: "sip.pbx".into() };
+    let routes = Routes::new(BTreeMap::from(names), Vec::new(), vec![rule], Vec::new(), limit);
     let metrics = Metrics::new();
     let (sender, media_events) = mpsc::unbounded_channel();
-    let capacity = Capacity { calls, calls_per_account: 10, limits: Limits::default() };
+    let capacity = Capacity {
+        calls,
+        calls_per_account: 10,
+        trunk_calls_per_account: 1,
+        limits: Limits::default(),
+    };
     let board = Switchboard::new(routes, media(sender), store, metrics.clone(), capacity);
     let (controls, receiver) = mpsc::channel(16);
     tokio::spawn(board.run(Inlets { controls: receiver, media: media_events }));
@@ -79,6 +86,8 @@ async fn house(name: &str, calls: usize) -> House {
         preference: 500,
     };
     sip.report(Event::Located("bob".into(), vec![location]));
+    let profiles = vec![Profile::phone(Protection::Sdes, false)];
+    sip.report(Event::Link("sip.pbx".into(), LinkState::Up(profiles)));
     let procom = edges.pop().expect("two edges");
     // The events of different adapters have no order: let the location arrive.
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -87,6 +96,10 @@ async fn house(name: &str, calls: usize) -> House {
 
 impl House {
     fn call(&mut self) -> Result<LegId, Busy> {
+        self.call_to(Address::procom("bob"))
+    }
+
+    fn call_to(&mut self, to: Address) -> Result<LegId, Busy> {
         let leg = self.procom.next_leg();
         let incoming = Incoming {
             leg,
@@ -97,12 +110,13 @@ impl House {
                 verified: true,
                 only: None,
             },
-            to: Address::procom("bob"),
+            to,
             dialled: None,
             display: None,
             require: Require::Any,
             offer: offer(),
             profile: Profile::webrtc(Duration::from_secs(30)),
+            hops_left: None,
         };
         self.procom.try_report(Event::Incoming(Box::new(incoming)))?;
         Ok(leg)
@@ -177,6 +191,17 @@ async fn more_calls_than_there_may_be_are_refused_and_the_others_go_on() {
     assert_eq!(take_end(&mut house.procom, second).await, Cause::Overload);
     house.sip.report(Event::Leg(bob, LegEvent::Ended(Cause::Busy, None)));
     assert_eq!(take_end(&mut house.procom, first).await, Cause::Busy);
+}
+
+#[tokio::test]
+async fn an_account_has_fewer_calls_by_trunks_than_calls() {
+    let mut house = house("trunks", 10).await;
+    house.call_to(Address::tel("+4512")).expect("room");
+    dialled(&mut house.sip).await;
+    let second = house.call_to(Address::tel("+4513")).expect("room");
+    assert_eq!(take_end(&mut house.procom, second).await, Cause::Overload);
+    house.call().expect("room");
+    dialled(&mut house.sip).await;
 }
 
 #[tokio::test]

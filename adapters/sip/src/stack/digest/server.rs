@@ -253,11 +253,17 @@ fn knows_md5_only(request: &Request) -> bool {
     let agent = fields.text("User-Agent").unwrap_or_default().to_ascii_lowercase();
     let is_old_baresip =
         ["baresip v0.", "baresip v1."].iter().any(|known| agent.starts_with(known));
-    // sipp reads all challenges as one and stops at the first algorithm; its scenarios name no
-    // agent, but nearly all have the tags of its manual.
-    let is_sipp =
-        || fields.from().is_some_and(|from| from.tag().is_some_and(|tag| tag.contains("SIPpTag")));
-    is_old_baresip || is_sipp()
+    is_old_baresip || fields.top_via().and_then(|via| via.branch).is_some_and(|it| is_of_sipp(&it))
+}
+
+/// sipp reads all challenges as one and stops at the first algorithm. Its scenarios name no agent,
+/// but the branches it makes are its own: `z9hG4bK-` and three numbers.
+fn is_of_sipp(branch: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    branch.strip_prefix("z9hG4bK-").is_some_and(|rest| {
+        let mut parts = rest.split('-');
+        parts.by_ref().take(3).filter(|part| is_number(part)).count() == 3 && parts.next().is_none()
+    })
 }
 
 /// Whether the credentials are for what was asked (RFC 7616 §3.4.6). Clients differ in port and

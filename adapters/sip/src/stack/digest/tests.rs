@@ -89,11 +89,11 @@ fn a_phone_that_stumbles_over_the_stronger_hash_is_not_shown_it() {
 }
 
 #[test]
-fn sipp_is_known_by_its_tags() {
+fn sipp_is_known_by_its_branches() {
     let request = request(
         "INVITE sip:echo@gw.example SIP/2.0\n\
-         Via: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK1\n\
-         Max-Forwards: 70\nFrom: <sip:alice@gw.example>;tag=17SIPpTag001\n\
+         Via: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK-17-1-0\n\
+         Max-Forwards: 70\nFrom: <sip:alice@gw.example>;tag=17t1\n\
          To: <sip:echo@gw.example>\nCall-ID: 1-17@192.0.2.7\nCSeq: 1 INVITE\nContent-Length: 0",
     );
     let offered = guard(start()).challenges(&request, false, start());
