@@ -267,11 +267,12 @@ fn is_of_sipp(branch: &str) -> bool {
 }
 
 /// Whether the credentials are for what was asked (RFC 7616 §3.4.6). Clients differ in port and
-/// parameters, so user and host count.
+/// parameters, so user and host count; some sign the host alone, which is no worse: credentials are
+/// taken once.
 fn is_same_resource(uri: &str, request: &Request) -> bool {
     let Some(signed) = Uri::parse(uri) else { return false };
     let asked = request.uri();
-    signed.user() == asked.user() && signed.host() == asked.host()
+    signed.host() == asked.host() && (signed.user().is_none() || signed.user() == asked.user())
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {
