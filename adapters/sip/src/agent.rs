@@ -21,7 +21,7 @@ use release::Release;
 
 use crate::config::{Config, DIRECT_TRUNK, Shields, SipAccount};
 use crate::leg::Leg;
-use crate::line::{Asker, Line, Output, Owner, Owners};
+use crate::line::{Asker, Left, Line, Output, Owner, Owners};
 use crate::registrar::Registrar;
 use crate::registration::{Desk, Trunk};
 use crate::stack::digest::{Guard, Secret};
@@ -54,7 +54,7 @@ pub struct Agent {
     /// Call-ID and our tag to the leg.
     leg_of_dialog: BTreeMap<(String, String), LegId>,
     dialog_of_leg: BTreeMap<LegId, (String, String)>,
-    releases: BTreeMap<u64, Release>,
+    releases: BTreeMap<Left, Release>,
     out: VecDeque<Output>,
     is_draining: bool,
 }
@@ -166,7 +166,7 @@ impl Agent {
         for user in self.registrar.handle_timeout(now) {
             self.publish(&user);
         }
-        self.give_up_stranded(now);
+        self.handle_releases(now);
         if !self.is_draining {
             for trunk in self.trunks.values_mut() {
                 trunk.handle_timeout(&mut Desk { stack: &mut self.stack, out: &mut self.out, now });
@@ -318,7 +318,9 @@ impl Agent {
             Owner::Trunk(trunk) => self.with_trunk(&trunk, now, |trunk, desk| {
                 trunk.handle_response(id, response, flow, desk)
             }),
-            Owner::Release(key) if is_last => self.released(key),
+            Owner::Release(key) if is_last => {
+                self.handle_release_response(key, response, flow, now);
+            }
             Owner::Release(_) => {}
         }
     }
@@ -339,12 +341,16 @@ impl Agent {
     /// Lets one leg handle something, then brings deadlines and tables in line with it.
     fn with_leg(&mut self, id: LegId, now: Instant, input: impl FnOnce(&mut Leg, &mut Line<'_>)) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
+        let trunk = leg.trunk().clone();
+        let mut left = None;
         let mut line = Line {
             leg: id,
+            trunk: trunk.clone(),
             stack: &mut self.stack,
             trunks: &mut self.trunks,
             owners: &mut self.owners,
             out: &mut self.out,
+            left: &mut left,
             timers: self.timers,
             now,
         };
@@ -363,6 +369,9 @@ impl Agent {
             self.deadline_of_leg.insert(id, deadline);
             self.deadlines.insert((deadline, id));
         }
+        if let Some(dialog) = left {
+            self.take_over(id, trunk, dialog, now);
+        }
     }
 
     fn with_trunk(
@@ -372,9 +381,13 @@ impl Agent {
         input: impl FnOnce(&mut Trunk, &mut Desk<'_>) -> Option<TransactionId>,
     ) {
         let Some(trunk) = self.trunks.get_mut(id) else { return };
+        let was_up = trunk.is_up();
         let mut desk = Desk { stack: &mut self.stack, out: &mut self.out, now };
         if let Some(transaction) = input(trunk, &mut desk) {
             self.owners.insert(transaction, Owner::Trunk(id.clone()));
+        }
+        if !was_up && self.trunks.get(id).is_some_and(Trunk::is_up) {
+            self.retry_for_trunk(id, now);
         }
     }
 

@@ -26,17 +26,19 @@ pub fn to_status(cause: Cause) -> u16 {
 /// Not supported: following redirections (3xx); whoever wants calls elsewhere says so in a route.
 pub fn from_status(status: u16) -> Cause {
     match status {
-        300..=399 => Cause::Unreachable,                // RFC 3261 §21.3
-        401 | 403 | 407 => Cause::Forbidden,            // RFC 3261 §21.4.2, §21.4.4, §21.4.8
+        300..=399 => Cause::Unreachable,     // RFC 3261 §21.3
+        401 | 403 | 407 => Cause::Forbidden, // RFC 3261 §21.4.2, §21.4.4, §21.4.8
+        // A call that goes in a circle must not be tried by yet another route at every turn.
+        482 | 483 => Cause::Forbidden, // RFC 3261 §21.4.20, §21.4.21
         404 | 410 | 484 | 485 | 604 => Cause::NotFound, // RFC 3261 §21.4.5, §21.6.3
         406 | 415 | 416 | 420 | 488 | 606 => Cause::NotAcceptable, // RFC 3261 §21.4.26, §21.6.4
-        408 => Cause::NoAnswer,                         // RFC 3261 §21.4.9
-        480 | 502 | 504 => Cause::Unreachable,          // RFC 3261 §21.4.18, §21.5.5
-        486 | 600 => Cause::Busy,                       // RFC 3261 §21.4.24, §21.6.1
-        487 => Cause::Cancelled,                        // RFC 3261 §21.4.25
-        493 | 494 => Cause::Security,                   // RFC 3261 §21.4.28, RFC 3329 §2
-        503 => Cause::Overload,                         // RFC 3261 §21.5.4
-        603 | 607 => Cause::Declined,                   // RFC 3261 §21.6.2, RFC 8197 §4
+        408 => Cause::NoAnswer,        // RFC 3261 §21.4.9
+        480 | 502 | 504 => Cause::Unreachable, // RFC 3261 §21.4.18, §21.5.5
+        486 | 600 => Cause::Busy,      // RFC 3261 §21.4.24, §21.6.1
+        487 => Cause::Cancelled,       // RFC 3261 §21.4.25
+        493 | 494 => Cause::Security,  // RFC 3261 §21.4.28, RFC 3329 §2
+        503 => Cause::Overload,        // RFC 3261 §21.5.4
+        603 | 607 => Cause::Declined,  // RFC 3261 §21.6.2, RFC 8197 §4
         _ => Cause::Failed,
     }
 }

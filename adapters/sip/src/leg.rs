@@ -101,7 +101,7 @@ impl Common {
         match line.request(request.clone(), dialog.target()) {
             Some(bye) => State::Closing(Box::new(Closing { bye, dialog, request, may_authorize })),
             None => {
-                line.journal(None);
+                line.leave_behind(dialog);
                 State::Over
             }
         }
@@ -109,6 +109,17 @@ impl Common {
 }
 
 impl Closing {
+    /// The BYE was not heard. A peer that is silent by UDP is gone; a connection may only have
+    /// been lost.
+    fn handle_failed(self: Box<Self>, is_unreachable: bool, line: &mut Line<'_>) -> State {
+        if is_unreachable || self.dialog.target().transport.is_reliable() {
+            line.leave_behind(self.dialog);
+        } else {
+            line.journal(None);
+        }
+        State::Over
+    }
+
     fn handle_response(
         mut self: Box<Self>,
         response: &Response,
@@ -122,8 +133,7 @@ impl Closing {
         let is_challenge = matches!(response.status(), 401 | 407) && self.may_authorize;
         let mut request = self.request.clone();
         if is_challenge && line.authorize(trunk, &mut request, response, flow) {
-            let number = self.dialog.request(&Method::Bye).fields().cseq();
-            let number = number.map_or(0, |(number, _)| number);
+            let number = self.dialog.next_number();
             request.set("CSeq", &format!("{number} BYE"));
             self.request = request.clone();
             if let Some(bye) = line.request(request, self.dialog.target()) {
@@ -156,6 +166,11 @@ impl Leg {
     pub(crate) fn resolving(id: LegId, trunk: TrunkId, outgoing: Outgoing) -> Self {
         let common = Common { trunk, contact: String::new(), is_ended: false };
         Self { id, common, state: State::Resolving(Box::new(outgoing)) }
+    }
+
+    /// The trunk it is on.
+    pub(crate) fn trunk(&self) -> &TrunkId {
+        &self.common.trunk
     }
 
     /// Its id.
@@ -322,8 +337,7 @@ impl Leg {
             State::Abandoned(abandoned) => abandoned.handle_failed(id),
             State::Talking(talking) => talking.handle_failed(id, common, line),
             State::Closing(closing) if closing.bye == id => {
-                line.journal(None);
-                State::Over
+                closing.handle_failed(is_unreachable, line)
             }
             State::Closing(_) | State::Offered(_) | State::Resolving(_) | State::Over => state,
         });

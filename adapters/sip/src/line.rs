@@ -39,8 +39,17 @@ pub enum Asker {
 pub(crate) enum Owner {
     Leg(LegId),
     Trunk(TrunkId),
-    /// The BYE of a journal entry.
-    Release(u64),
+    /// The BYE of a call that was left standing.
+    Release(Left),
+}
+
+/// A call that was left standing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Left {
+    /// By an earlier life: a journal entry.
+    Entry(u64),
+    /// By a leg of this life, whose BYE did not arrive.
+    Leg(LegId),
 }
 
 /// Whom every transaction belongs to.
@@ -87,10 +96,14 @@ impl Owners {
 /// Borrowed for the time one leg handles one input.
 pub(crate) struct Line<'a> {
     pub(crate) leg: LegId,
+    /// The leg's own trunk.
+    pub(crate) trunk: TrunkId,
     pub(crate) stack: &'a mut Stack,
     pub(crate) trunks: &'a mut BTreeMap<TrunkId, Trunk>,
     pub(crate) owners: &'a mut Owners,
     pub(crate) out: &'a mut VecDeque<Output>,
+    /// What the leg leaves standing at its end.
+    pub(crate) left: &'a mut Option<Dialog>,
     pub(crate) timers: Timers,
     pub(crate) now: Instant,
 }
@@ -135,10 +148,19 @@ impl Line<'_> {
 
     /// Keeps what is needed to hang up after a crash, or forgets it.
     pub(crate) fn journal(&mut self, dialog: Option<&Dialog>) {
+        let is_known = self.trunks.contains_key(&self.trunk);
         let entry = dialog.map(|dialog| {
-            serde_json::to_vec(&dialog.snapshot()).expect("a snapshot is text and numbers")
+            let mut snapshot = dialog.snapshot();
+            snapshot.trunk = is_known.then(|| self.trunk.as_str().to_owned());
+            serde_json::to_vec(&snapshot).expect("a snapshot is text and numbers")
         });
         self.out.push_back(Output::Event(Event::Journal(self.leg, entry)));
+    }
+
+    /// Leaves a dialog standing whose peer cannot be told now: the agent goes on trying, and the
+    /// journal entry stays until it is done.
+    pub(crate) fn leave_behind(&mut self, dialog: Dialog) {
+        *self.left = Some(dialog);
     }
 }
 

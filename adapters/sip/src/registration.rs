@@ -144,6 +144,26 @@ impl Trunk {
         targets
     }
 
+    /// Whether calls can be made by it.
+    pub(crate) fn is_up(&self) -> bool {
+        self.is_up
+    }
+
+    /// The place of the trunk's to connect to for a call that goes to `target`: the same host, or
+    /// else the first that speaks the same transport. Its certificate is that of the trunk's
+    /// server where the look-up gave no name.
+    pub(crate) fn place(&self, target: &Target) -> Option<Target> {
+        let remote = target.remote;
+        let fits = |place: &&Target| {
+            place.transport == target.transport && place.remote.is_ipv4() == remote.is_ipv4()
+        };
+        let mut fitting = self.targets.iter().filter(fits);
+        let first = fitting.clone().next();
+        let mut place = fitting.find(|place| place.remote.ip() == remote.ip()).or(first)?.clone();
+        place.server_name = place.server_name.or_else(|| self.server.host());
+        Some(place)
+    }
+
     /// Whether a message came from the trunk: by the connection we opened to it, from the very
     /// address we speak to, or from a host the configuration names.
     pub(crate) fn is_peer(&self, flow: Flow) -> bool {

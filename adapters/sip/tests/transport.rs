@@ -159,6 +159,24 @@ async fn what_cannot_be_delivered_is_told() {
 }
 
 #[tokio::test]
+async fn a_connection_that_was_lost_is_opened_anew_for_the_next_message() {
+    let peer = tokio::net::TcpListener::bind(any()).await.unwrap();
+    let mut transports = Transports::bind(Settings::default()).unwrap();
+    let mut target = Target::new(Transport::Tcp, peer.local_addr().unwrap());
+    for _ in 0..2 {
+        let bytes = Bytes::from_static(MESSAGE);
+        transports.send(Transmit { target: target.clone(), bytes, transaction: None });
+        let (mut stream, _) = peer.accept().await.unwrap();
+        let mut read = vec![0; MESSAGE.len()];
+        stream.read_exact(&mut read).await.unwrap();
+        assert_eq!(read, MESSAGE);
+        drop(stream);
+        let Arrival::Closed(link) = next(&mut transports).await else { panic!("not closed") };
+        target.link = Some(link);
+    }
+}
+
+#[tokio::test]
 async fn tls_is_spoken_with_those_whose_certificate_carries_the_name_only() {
     let (certificate, key) = certificate("sip-tls");
     let server = Settings {

@@ -113,6 +113,7 @@ enum Stage {
 pub struct Call {
     inquiry: Inquiry,
     display: Option<String>,
+    hops_left: Option<u8>,
     caller: Party,
     callees: Vec<Party>,
     stage: Stage,
@@ -135,13 +136,15 @@ impl Call {
     /// A new call, which asks for its routes.
     #[must_use]
     pub fn new(incoming: Incoming, limits: Limits, now: Instant) -> Self {
-        let Incoming { leg, origin, to, dialled, display, require, offer, profile } = incoming;
+        let Incoming { leg, origin, to, dialled, display, require, offer, profile, hops_left } =
+            incoming;
         let inquiry = Inquiry { origin: origin.clone(), to, dialled, require };
         let name = origin.account.as_ref().map_or(origin.asserted.name(), |a| a.as_str());
         let caller = Party::caller(leg, origin.trunk.clone(), name, profile, offer);
         let mut call = Self {
             inquiry: inquiry.clone(),
             display,
+            hops_left,
             caller,
             callees: Vec::new(),
             stage: Stage::Routing,

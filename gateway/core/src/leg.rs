@@ -30,6 +30,9 @@ pub struct Incoming {
     pub offer: Offer,
     /// What the leg allows of its media.
     pub profile: Profile,
+    /// How many hops the call may still take, where the caller's network counts them; each network
+    /// that counts takes one off as the call leaves by it.
+    pub hops_left: Option<u8>,
 }
 
 /// Everything an adapter needs to ring somebody.
@@ -53,6 +56,9 @@ pub struct Dial {
     pub offer: Offer,
     /// What the leg allows of its media.
     pub profile: Profile,
+    /// How many hops the call may still take, where the caller's network counts them; each network
+    /// that counts takes one off as the call leaves by it.
+    pub hops_left: Option<u8>,
 }
 
 /// What the switchboard asks of a leg.

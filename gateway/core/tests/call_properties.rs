@@ -65,6 +65,7 @@ fn incoming(require: Require) -> Incoming {
         require,
         offer: Offer(description(Direction::SendRecv, 0)),
         profile: Profile::webrtc(Duration::from_secs(30)),
+        hops_left: None,
     }
 }
 

@@ -74,6 +74,7 @@ pub(crate) fn dial(contact: &str) -> Box<Dial> {
         require: Require::Any,
         offer: offer(),
         profile: Profile::webrtc(Duration::from_secs(30)),
+        hops_left: None,
     })
 }
 

@@ -15,6 +15,9 @@ use crate::offer;
 use crate::stack::flow::Target;
 use crate::stack::wire::{NameAddr, Uri};
 
+/// How many hops a request may take (RFC 3261 §8.1.1.6).
+const MAX_HOPS: u8 = 70;
+
 /// Whom to call, as whom, and where that is.
 struct Way {
     uri: Uri,
@@ -50,6 +53,7 @@ impl Agent {
             to: NameAddr::new(way.to),
             call_id: call_id.clone(),
             user: way.user,
+            hops: dial.hops_left.map_or(MAX_HOPS, |left| left.saturating_sub(1).min(MAX_HOPS)),
             sdp: offer::render(&dial.offer.0),
             needs_tls: profile.protection == Protection::Sdes && !profile.keys_exposed,
         };
@@ -65,6 +69,10 @@ impl Agent {
     }
 
     fn way(&self, dial: &Dial) -> Result<Way, (Cause, &'static str)> {
+        // What may not travel on is refused where it comes in; not every network does.
+        if dial.hops_left == Some(0) {
+            return Err((Cause::Forbidden, "the call has come too far"));
+        }
         let caller = self.caller_uri(&dial.origin).ok_or((Cause::Failed, "no caller address"))?;
         let user = caller.user().unwrap_or_else(|| "gateway".to_owned());
         if let Some(key) = &dial.contact {

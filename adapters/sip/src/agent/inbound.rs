@@ -109,10 +109,14 @@ impl Agent {
             }
         };
         let tag = self.stack.token();
-        let Some(dialog) = Dialog::answering(&request, &tag, flow) else {
+        let Some(mut dialog) = Dialog::answering(&request, &tag, flow) else {
             self.stack.respond(id, Response::to_request(&request, 400), now);
             return;
         };
+        let trunk = self.trunks.get(&caller.origin.trunk);
+        if let Some(place) = trunk.and_then(|trunk| trunk.place(&flow.into())) {
+            dialog.reach_by(&place);
+        }
         let leg = next_leg();
         let user = request.uri().user().unwrap_or_else(|| "gateway".to_owned());
         let contact = contact(&self.stack, &user, &flow.into());
@@ -127,6 +131,7 @@ impl Agent {
             },
             offer: Offer(description),
             profile: caller.profile,
+            hops_left: request.fields().max_forwards(),
             origin: caller.origin,
         };
         let trunk = incoming.origin.trunk.clone();
@@ -231,7 +236,7 @@ impl Agent {
             self.publish(&user);
         }
         if is_granted {
-            self.retry_stranded(&user, flow, now);
+            self.retry_for_phone(&user, flow, now);
         }
     }
 }

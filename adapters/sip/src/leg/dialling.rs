@@ -35,6 +35,9 @@ pub(crate) struct Outgoing {
     pub(crate) call_id: String,
     /// The user part of our Contact.
     pub(crate) user: String,
+    /// How many hops the INVITE may take: one less than it came with, so that a call that goes in
+    /// a circle ends (RFC 7332).
+    pub(crate) hops: u8,
     /// Our offer.
     pub(crate) sdp: Bytes,
     /// The keys in the offer must not cross an open wire (RFC 4568 §8.3).
@@ -44,7 +47,7 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     fn invite(&self, number: u32, contact: &str) -> Request {
         let mut request = Request::new(&Method::Invite, self.uri.clone());
-        request.push("Max-Forwards", "70");
+        request.push("Max-Forwards", &self.hops.to_string());
         request.push("From", &self.from.to_text());
         request.push("To", &self.to.to_text());
         request.push("Call-ID", &self.call_id);

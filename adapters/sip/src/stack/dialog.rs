@@ -90,6 +90,7 @@ pub struct Dialog {
     source: SocketAddr,
     /// Whether the peer may be elsewhere than where its messages come from.
     is_proxied: bool,
+    is_ours: bool,
 }
 
 impl Dialog {
@@ -118,6 +119,7 @@ impl Dialog {
             target: flow.into(),
             source: flow.remote,
             is_proxied: fields.via_count()? > 1,
+            is_ours: false,
         })
     }
 
@@ -157,7 +159,13 @@ impl Dialog {
             target,
             source: flow.remote,
             is_proxied: true,
+            is_ours: true,
         })
+    }
+
+    /// Whether it began with a request of ours.
+    pub fn is_ours(&self) -> bool {
+        self.is_ours
     }
 
     /// What it is found by.
@@ -177,7 +185,8 @@ impl Dialog {
 
     /// Where requests of this dialog go. A connection is kept to while it lives. Else the next
     /// hop's literal address counts (RFC 3261 §12.2.1.1), unless it is one that only the peer's own
-    /// network knows: a peer behind a NAT is answered where it was seen.
+    /// network knows: a peer behind a NAT is answered where it was seen. Whoever is connected to
+    /// anew must be who the next hop's URI names, where nobody said better (RFC 5922 §7.1).
     pub fn target(&self) -> Target {
         let mut target = self.target.clone();
         if let Some(hop) = self.hop_address() {
@@ -187,7 +196,19 @@ impl Dialog {
                 target.remote = hop;
             }
         }
+        if target.transport.is_reliable() && target.server_name.is_none() {
+            target.server_name = self.hop().host();
+        }
         target
+    }
+
+    /// Says where the far side is connected to, and as whom, for when the connection at hand is
+    /// gone: what came by a connection the peer opened does not show it.
+    pub fn reach_by(&mut self, place: &Target) {
+        if self.target.transport == place.transport && place.transport.is_reliable() {
+            self.target.remote = place.remote;
+            self.target.server_name.clone_from(&place.server_name);
+        }
     }
 
     /// Makes requests go by that connection from now on.
@@ -196,8 +217,13 @@ impl Dialog {
         self.source = flow.remote;
     }
 
+    /// Where the next request goes first (RFC 3261 §12.2.1.1).
+    fn hop(&self) -> &Uri {
+        self.routes.first().map_or(&self.remote_target, |route| &route.uri)
+    }
+
     fn hop_address(&self) -> Option<SocketAddr> {
-        let hop = self.routes.first().map_or(&self.remote_target, |route| &route.uri);
+        let hop = self.hop();
         let port = hop.port().unwrap_or_else(|| self.target.transport.default_port());
         Some(SocketAddr::new(hop.ip()?, port))
     }
@@ -219,14 +245,18 @@ impl Dialog {
     }
 
     /// Whether a message came the way this dialog goes: the same datagram address or the one the
-    /// peer told us to send to; the same connection, or a new one from the same host.
+    /// peer told us to send to; the same connection, or a new one from either host.
     pub fn is_peer(&self, flow: Flow) -> bool {
         if flow.transport != self.target.transport {
             return false;
         }
+        let hop = self.hop_address();
         match flow.transport {
-            Transport::Udp => flow.remote == self.source || Some(flow.remote) == self.hop_address(),
-            Transport::Tcp | Transport::Tls => flow.remote.ip() == self.source.ip(),
+            Transport::Udp => flow.remote == self.source || Some(flow.remote) == hop,
+            Transport::Tcp | Transport::Tls => {
+                let ip = flow.remote.ip();
+                ip == self.source.ip() || hop.is_some_and(|hop| hop.ip() == ip)
+            }
         }
     }
 
@@ -237,16 +267,25 @@ impl Dialog {
             self.remote_target = contact.uri;
         }
         if flow.transport == self.target.transport {
+            // The port a connection comes from is none to connect to.
+            if !flow.transport.is_reliable() || self.source.ip() != flow.remote.ip() {
+                self.target.remote = flow.remote;
+            }
             self.target.link = Some(flow.link);
-            self.target.remote = flow.remote;
             self.source = flow.remote;
         }
     }
 
     /// Starts a request inside the dialog (RFC 3261 §12.2.1.1), with the next CSeq.
     pub fn request(&mut self, method: &Method) -> Request {
+        let number = self.next_number();
+        self.build(method, number)
+    }
+
+    /// The CSeq of a request made otherwise, like one that is sent again with credentials.
+    pub fn next_number(&mut self) -> u32 {
         self.local_seq += 1;
-        self.build(method, self.local_seq)
+        self.local_seq
     }
 
     /// Makes the ACK of a 2xx to the INVITE of that CSeq (RFC 3261 §13.2.2.4).
@@ -277,7 +316,7 @@ impl Dialog {
         self.local_seq
     }
 
-    /// What must survive a crash.
+    /// What must survive a crash; whoever knows the trunk adds it.
     pub fn snapshot(&self) -> Snapshot {
         let target = self.target();
         Snapshot {
@@ -291,6 +330,8 @@ impl Dialog {
             transport: target.transport,
             address: target.remote,
             server_name: target.server_name,
+            is_ours: self.is_ours,
+            trunk: None,
         }
     }
 }

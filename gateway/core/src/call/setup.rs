@@ -113,6 +113,7 @@ impl Call {
             require: self.inquiry.require,
             offer,
             profile: party.profile.clone(),
+            hops_left: self.hops_left,
         };
         self.tell(leg, LegCommand::Dial(Box::new(dial)));
     }

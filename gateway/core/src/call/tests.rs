@@ -73,6 +73,7 @@ impl Bench {
             require,
             offer: Offer(sound(&["opus", "PCMU", "telephone-event"], Direction::SendRecv)),
             profile: Profile::webrtc(Duration::from_secs(30)),
+            hops_left: Some(9),
         };
         let call = Call::new(incoming, Limits::default(), now);
         Self { call, now, legs: Vec::new(), media: Vec::new(), record: None }
@@ -174,6 +175,13 @@ fn a_caller_who_gives_up_while_ringing_cancels_the_callee() {
     bench.ended(BOB, Cause::Cancelled);
     let record = bench.record.expect("the call is over");
     assert_eq!((record.cause, record.answered_after), (Cause::Cancelled, None));
+}
+
+#[test]
+fn the_callee_is_dialled_with_the_hops_the_caller_has_left() {
+    let bench = Bench::routed(vec![vec![phone(vec![sdes()])]]);
+    assert!(bench.was_told(BOB, |command| matches!(command, LegCommand::Dial(dial)
+        if dial.hops_left == Some(9))));
 }
 
 #[test]

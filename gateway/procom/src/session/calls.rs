@@ -52,6 +52,7 @@ impl Session {
             require,
             offer,
             profile: Profile::webrtc(self.birth.resume),
+            hops_left: None,
         })));
     }
 

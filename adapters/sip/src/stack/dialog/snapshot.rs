@@ -33,6 +33,12 @@ pub struct Snapshot {
     pub address: SocketAddr,
     /// The name their certificate must carry.
     pub server_name: Option<String>,
+    /// Whether the dialog began with a request of ours.
+    #[serde(default)]
+    pub is_ours: bool,
+    /// The configured trunk it went by.
+    #[serde(default)]
+    pub trunk: Option<String>,
 }
 
 impl Snapshot {
@@ -66,6 +72,7 @@ impl Snapshot {
             },
             source: self.address,
             is_proxied: true,
+            is_ours: self.is_ours,
         })
     }
 }

@@ -86,6 +86,26 @@ fn a_peer_may_come_back_by_a_new_connection_of_its_host() {
 }
 
 #[test]
+fn who_is_connected_to_anew_must_be_who_the_next_hop_names() {
+    let text = invite("z9hG4bK1").replace("UDP", "TLS");
+    let by_contact = Dialog::answering(&request(&text), "g1", flow(Transport::Tls)).unwrap();
+    assert_eq!(by_contact.target().server_name.as_deref(), Some("192.0.2.7"));
+    let text = text.replace("Contact:", "Record-Route: <sip:p1.example;lr>\nContact:");
+    let mut dialog = Dialog::answering(&request(&text), "g1", flow(Transport::Tls)).unwrap();
+    assert_eq!(dialog.target().server_name.as_deref(), Some("p1.example"));
+    let snapshot = dialog.snapshot();
+    assert_eq!(snapshot.revive().unwrap().target().server_name.as_deref(), Some("p1.example"));
+    let remote = "198.51.100.4:5061".parse().unwrap();
+    let name = Some("provider.example".to_owned());
+    dialog.reach_by(&Target { server_name: name.clone(), ..Target::new(Transport::Tls, remote) });
+    assert_eq!((dialog.target().remote, dialog.target().server_name), (remote, name));
+    // Where the peer's messages come from now is no place to connect to.
+    let again = Flow { remote: "192.0.2.7:41000".parse().unwrap(), ..flow(Transport::Tls) };
+    dialog.refresh(None, again);
+    assert_eq!(dialog.target().remote, remote);
+}
+
+#[test]
 fn a_peer_behind_a_nat_is_answered_where_it_was_seen() {
     let text = invite("z9hG4bK1").replace("alice@192.0.2.7:5060", "alice@10.0.0.5:5060");
     let dialog = Dialog::answering(&request(&text), "g1", flow(Transport::Udp)).unwrap();
