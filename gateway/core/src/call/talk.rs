@@ -8,7 +8,7 @@ use crate::cause::Cause;
 use crate::description::{Answer, Offer};
 use crate::ids::LegId;
 use crate::leg::{LegCommand, Trouble};
-use crate::media::{Digits, MediaCommand, Quality, Secured};
+use crate::media::{Digits, MediaCommand, Protection, Quality, Secured};
 use crate::quality::heard;
 use crate::security::{LegSecurity, Report};
 
@@ -238,9 +238,16 @@ impl Call {
             protections.push(self.leg_security(far)?);
         }
         let level = protections.iter().map(LegSecurity::level).min()?;
-        let name = |leg: &Option<LegId>| leg.and_then(|leg| Some(self.party(leg)?.name.clone()));
-        let mut keys: Vec<String> = legs.iter().filter_map(name).collect();
-        keys.insert(1, "gateway".to_owned());
+        // Whose leg is clear holds no key, and the gateway none if all are.
+        let sealed = |leg: &Option<LegId>| {
+            let leg = leg.as_ref()?;
+            let is_clear = self.leg_security(*leg)?.protection == Protection::Clear;
+            if is_clear { None } else { Some(self.party(*leg)?.name.clone()) }
+        };
+        let [caller, callee] = [legs.first().and_then(sealed), legs.get(1).and_then(sealed)];
+        let is_sealed = caller.is_some() || callee.is_some();
+        let gateway = is_sealed.then(|| "gateway".to_owned());
+        let keys = [caller, gateway, callee].into_iter().flatten().collect();
         // What is local to the receiver is remote to its port.
         let fingerprints = self.party(own)?.secured.as_ref()?.fingerprints.clone();
         let fingerprints = fingerprints.map(|(gateway, receiver)| (receiver, gateway));

@@ -271,6 +271,15 @@ fn the_weakest_leg_names_the_level_and_both_legs_are_told() {
 }
 
 #[test]
+fn who_talks_in_clear_holds_no_key() {
+    let mut bench = Bench::talking();
+    bench.secured(CALLER, Protection::Dtls);
+    bench.secured(BOB, Protection::Clear);
+    assert!(bench.was_told(CALLER, |command| matches!(command, LegCommand::Security(report)
+        if report.level == Level::Clear && report.keys == ["alice", "gateway"])));
+}
+
+#[test]
 fn the_far_leg_is_held_by_an_offer_and_nothing_flows_meanwhile() {
     let mut bench = Bench::talking();
     bench.leg(CALLER, LegEvent::Hold);
