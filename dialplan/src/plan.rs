@@ -33,7 +33,7 @@ use crate::explain::{Node, Step};
 use crate::lookup::{Answers, Desk, Question};
 use crate::rank::{self, RankedRoute};
 use crate::reach::Reach;
-use crate::reading::Home;
+use crate::reading::{self, Home};
 use crate::rules::{InboundRule, RuleFault, RuleText, Rules};
 use pursue::Pursuit;
 
@@ -178,6 +178,7 @@ impl Dialplan {
         config.check().map_err(SetupFault::Config)?;
         let home = Home::new(config.country.as_deref(), &config.emergency)
             .map_err(|why| SetupFault::Config(format!("dialplan.country: {why}")))?;
+        reading::warm_up(&home);
         let mut rules = vec![Arc::new(Rules::compile(setup.routes).map_err(SetupFault::Rule)?)];
         if let Some(file) = setup.rules_file {
             rules.push(Arc::new(Rules::parse(file).map_err(SetupFault::RulesFile)?));

@@ -125,6 +125,14 @@ impl Reading {
     }
 }
 
+/// Loads the numbering plans, which takes a while the first time: better now than in the first call.
+pub fn warm_up(home: &Home) {
+    for text in ["+4532123456", "32123456"] {
+        // Only that it was read matters, not what came of it.
+        let _ = number::read(text, home);
+    }
+}
+
 /// Reads a text.
 ///
 /// # Errors
