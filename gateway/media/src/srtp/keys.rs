@@ -9,7 +9,7 @@
 
 use std::fmt;
 
-use aes::cipher::{Block, BlockCipherEncrypt, KeyInit};
+use aes::cipher::{Block, BlockEncrypt, KeyInit};
 use aes::{Aes128, Aes256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -140,10 +140,10 @@ fn block_cipher<C: KeyInit>(key: &[u8]) -> C {
     C::new_from_slice(key).expect("the suite's key length is this cipher's")
 }
 
-fn expand_with<C: BlockCipherEncrypt>(cipher: &C, counter: &mut [u8; 16], out: &mut [u8]) {
+fn expand_with<C: BlockEncrypt>(cipher: &C, counter: &mut [u8; 16], out: &mut [u8]) {
     for (number, chunk) in (0u8..).zip(out.chunks_mut(16)) {
         counter[15] = number;
-        let mut block = Block::<C>::try_from(&counter[..]).expect("AES blocks have 16 bytes");
+        let mut block = Block::<C>::clone_from_slice(&counter[..]);
         cipher.encrypt_block(&mut block);
         chunk.copy_from_slice(&block[..chunk.len()]);
         zeroize::Zeroize::zeroize(&mut block[..]);
