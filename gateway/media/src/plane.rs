@@ -39,7 +39,8 @@ use finder::{Finder, FoundBy};
 
 /// A port with all that finds it.
 struct Entry {
-    port: Port,
+    /// Boxed, so that finding it walks small nodes of the map.
+    port: Box<Port>,
     deadline: Option<(Instant, &'static str)>,
     found_by: FoundBy,
 }
@@ -287,7 +288,7 @@ impl Plane {
                     self.finder.add_sockets(id, pair);
                 }
                 let found_by = FoundBy::default();
-                self.ports.insert(id, Entry { port, deadline: None, found_by });
+                self.ports.insert(id, Entry { port: Box::new(port), deadline: None, found_by });
             }
             Err((cause, reason)) => self.events.push_back(MediaEvent::Failed(id, cause, reason)),
         }

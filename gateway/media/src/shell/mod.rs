@@ -9,6 +9,7 @@
 //! A call's ports have numbers of one block, and the block picks the worker: joined ports are always together. There
 //! is no async runtime in here.
 
+mod batch;
 mod sockets;
 mod worker;
 

@@ -1,7 +1,6 @@
 //! The sockets of one worker: the muxed ones, and pairs that come and go with their ports.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::rc::Rc;
@@ -53,11 +52,30 @@ fn bind(address: SocketAddr, buffer_bytes: usize) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
+/// A socket and what it is for.
+#[derive(Clone)]
+pub(super) enum Bound {
+    /// All ports with ICE.
+    Muxed(Rc<UdpSocket>),
+    /// One port.
+    Own(Rc<UdpSocket>),
+}
+
+impl Bound {
+    fn socket(&self) -> &UdpSocket {
+        match self {
+            Self::Muxed(socket) | Self::Own(socket) => socket,
+        }
+    }
+}
+
 /// All sockets of a worker by number, known to its epoll.
 pub(super) struct SocketTable {
     epoll: Rc<Epoll>,
-    socket_of_id: HashMap<u32, Rc<UdpSocket>>,
-    next_id: u32,
+    bound_of_id: Vec<Option<Bound>>,
+    /// Numbers to be used again. A worker has sent what is due before it takes the command that
+    /// opens the next socket, so nothing meant for the last holder of a number is left.
+    free_ids: Vec<u32>,
     bind: Vec<IpAddr>,
     config: MediaConfig,
     /// First (even) port of the pairs that are this worker's, and the one to try next.
@@ -72,8 +90,8 @@ impl SocketTable {
         let mine = even.filter(|port| port / 2 % config.workers == number);
         Self {
             epoll,
-            socket_of_id: HashMap::new(),
-            next_id: 0,
+            bound_of_id: Vec::new(),
+            free_ids: Vec::new(),
             bind: config.bind.clone(),
             config: config.clone(),
             pairs: mine.collect(),
@@ -87,28 +105,32 @@ impl SocketTable {
         socket: UdpSocket,
         advertised: SocketAddr,
     ) -> io::Result<MuxedSocket> {
-        Ok(MuxedSocket { socket: self.add(socket)?, advertised })
+        Ok(MuxedSocket { socket: self.add(Bound::Muxed(Rc::new(socket)))?, advertised })
     }
 
-    pub(super) fn get(&self, id: SocketId) -> Option<Rc<UdpSocket>> {
-        self.socket_of_id.get(&id.0).cloned()
+    pub(super) fn get(&self, id: SocketId) -> Option<Bound> {
+        self.bound_of_id.get(id.0 as usize)?.clone()
     }
 
-    fn add(&mut self, socket: UdpSocket) -> io::Result<SocketId> {
-        let id = self.next_id;
-        // Numbers that are still in use are met again after four billion sockets.
-        self.next_id = (id + 1..=u32::MAX - 1)
-            .find(|id| !self.socket_of_id.contains_key(id))
-            .unwrap_or_default();
-        self.epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, id.into()))?;
-        self.socket_of_id.insert(id, Rc::new(socket));
+    fn add(&mut self, bound: Bound) -> io::Result<SocketId> {
+        let id = self.free_ids.pop().unwrap_or_else(|| {
+            self.bound_of_id.push(None);
+            u32::try_from(self.bound_of_id.len() - 1).expect("no process has so many sockets")
+        });
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, id.into());
+        if let Err(fault) = self.epoll.add(bound.socket(), event) {
+            self.free_ids.push(id);
+            return Err(fault.into());
+        }
+        self.bound_of_id[id as usize] = Some(bound);
         Ok(SocketId(id))
     }
 
     fn remove(&mut self, id: SocketId) {
-        if let Some(socket) = self.socket_of_id.remove(&id.0) {
+        if let Some(bound) = self.bound_of_id.get_mut(id.0 as usize).and_then(Option::take) {
             // Closing takes it out of the epoll anyway.
-            let _ = self.epoll.delete(&*socket);
+            let _ = self.epoll.delete(bound.socket());
+            self.free_ids.push(id.0);
         }
     }
 
@@ -123,8 +145,8 @@ impl SocketTable {
             let bind = |port| bind(SocketAddr::new(ip, port), PAIR_BUFFER_BYTES);
             match bind(port).and_then(|rtp| Ok((rtp, bind(port + 1)?))) {
                 Ok((rtp, rtcp)) => {
-                    let rtp = self.add(rtp).ok()?;
-                    let Ok(rtcp) = self.add(rtcp) else {
+                    let rtp = self.add(Bound::Own(Rc::new(rtp))).ok()?;
+                    let Ok(rtcp) = self.add(Bound::Own(Rc::new(rtcp))) else {
                         self.remove(rtp);
                         return None;
                     };

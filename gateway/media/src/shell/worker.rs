@@ -17,10 +17,12 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::eventfd::EventFd;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::sockets::{SharedTable, SocketTable};
+use super::batch::{BATCH, Inbox, Outbox};
+use super::sockets::{Bound, SharedTable, SocketTable};
 use crate::config::MediaConfig;
 use crate::counters::{Counters, Outcome, Way};
-use crate::io::SocketId;
+
+use crate::io::{SocketId, Transmit};
 use crate::plane::{Plane, PlaneParts};
 use crate::protection::dtls::Identity;
 
@@ -28,12 +30,16 @@ use crate::protection::dtls::Identity;
 const WAKE: u64 = u64::MAX;
 /// Events of one wait.
 const MAX_EVENTS: usize = 256;
-/// Datagrams read of one socket before the others have their turn.
-const MAX_READS: usize = 64;
+/// Batches read of one muxed socket before the others have their turn.
+const MAX_BATCHES: usize = 4;
 /// Commands taken in one round.
 const MAX_COMMANDS: usize = 256;
 /// Larger than any datagram that media has use for, and than what an Ethernet carries.
-const MAX_DATAGRAM_BYTES: usize = 2_048;
+pub(super) const MAX_DATAGRAM_BYTES: usize = 2_048;
+/// Rounds begin at least this far apart. A worker with work for every moment would be woken for each
+/// datagram, and waking costs more than relaying; one that is idle still reacts at once. Media is
+/// later by half of this on average.
+const ROUND: Duration = Duration::from_millis(1);
 /// Without any deadline the worker looks around this often.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
@@ -78,76 +84,158 @@ impl Worker {
             }),
             counters: self.counters.clone(),
         };
-        let mut plane = Plane::new(&self.config, parts);
+        let plane = Plane::new(&self.config, parts);
+        Serving {
+            worker: self,
+            epoll,
+            table,
+            plane,
+            buffer: vec![0; MAX_DATAGRAM_BYTES],
+            inbox: Inbox::new(),
+            outbox: Outbox::new(),
+        }
+        .serve()
+    }
+}
+
+/// A worker at work.
+struct Serving {
+    worker: Worker,
+    epoll: Rc<Epoll>,
+    table: Rc<RefCell<SocketTable>>,
+    plane: Plane,
+    /// For one datagram.
+    buffer: Vec<u8>,
+    inbox: Inbox,
+    outbox: Outbox,
+}
+
+impl Serving {
+    fn serve(mut self) -> io::Result<()> {
         let mut events = [EpollEvent::empty(); MAX_EVENTS];
-        let mut buffer = vec![0; MAX_DATAGRAM_BYTES];
-        while !self.is_stopping.load(Ordering::Acquire) {
-            let ready = match epoll.wait(&mut events, wait(&plane)) {
+        while !self.worker.is_stopping.load(Ordering::Acquire) {
+            let ready = match self.epoll.wait(&mut events, wait(&self.plane)) {
                 Ok(ready) => ready,
                 Err(Errno::EINTR) => 0,
                 Err(fault) => return Err(fault.into()),
             };
-            for event in &events[..ready] {
-                match u32::try_from(event.data()) {
-                    Ok(id) => self.read(SocketId(id), &table, &mut plane, &mut buffer),
-                    // Only the count of wake-ups is in there.
-                    Err(_) => drop(self.wake.read()),
+            let round = Instant::now();
+            for batch in events[..ready].chunks(BATCH) {
+                for event in batch {
+                    match u32::try_from(event.data()) {
+                        Ok(id) => self.read(SocketId(id)),
+                        // Only the count of wake-ups is in there.
+                        Err(_) => drop(self.worker.wake.read()),
+                    }
                 }
+                self.drain();
             }
-            self.take_commands(&mut plane, &table);
-            plane.handle_timeout(Instant::now());
-            self.drain(&mut plane, &table);
+            self.take_commands();
+            self.plane.handle_timeout(Instant::now());
+            self.drain();
+            if ready < MAX_EVENTS {
+                std::thread::sleep(ROUND.saturating_sub(round.elapsed()));
+            }
         }
         Ok(())
     }
 
-    fn read(
-        &self,
-        id: SocketId,
-        table: &RefCell<SocketTable>,
-        plane: &mut Plane,
-        buffer: &mut [u8],
-    ) {
-        for _ in 0..MAX_READS {
-            // The port that owns the socket may close in the middle.
-            let Some(socket) = table.borrow().get(id) else { return };
-            match socket.recv_from(buffer) {
-                Ok((length, _)) if length == buffer.len() => {
-                    self.counters.count(Way::In, Outcome::Malformed);
-                }
-                Ok((length, source)) => {
-                    plane.handle_datagram(id, source, &mut buffer[..length], Instant::now());
-                    self.drain(plane, table);
-                }
-                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => return,
-                // An ICMP error to something sent before: it was read now, and says nothing proven.
-                Err(_) => {}
+    fn read(&mut self, id: SocketId) {
+        // The port that owns the socket may have closed in this round.
+        let bound = self.table.borrow().get(id);
+        match bound {
+            None => {}
+            Some(Bound::Own(socket)) => self.read_one(id, &socket),
+            Some(Bound::Muxed(socket)) => self.read_many(id, &socket),
+        }
+    }
+
+    /// One datagram, since there is seldom a second: if there is, the next wait tells at once.
+    fn read_one(&mut self, id: SocketId, socket: &UdpSocket) {
+        // An ICMP error to something sent before was read now, and says nothing proven.
+        let Ok((length, source)) = socket.recv_from(&mut self.buffer) else { return };
+        take(&self.worker, &mut self.plane, (id, source), &mut self.buffer[..length]);
+    }
+
+    fn read_many(&mut self, id: SocketId, socket: &UdpSocket) {
+        for _ in 0..MAX_BATCHES {
+            let received = match self.inbox.receive(socket) {
+                Ok(received) => received,
+                Err(Errno::EAGAIN) => return,
+                // As above: it was read now.
+                Err(_) => continue,
+            };
+            for (source, datagram) in self.inbox.datagrams() {
+                take(&self.worker, &mut self.plane, (id, source), datagram);
+            }
+            self.drain();
+            if received < BATCH {
+                return;
             }
         }
     }
 
-    fn take_commands(&self, plane: &mut Plane, table: &RefCell<SocketTable>) {
+    fn take_commands(&mut self) {
         for _ in 0..MAX_COMMANDS {
-            let Ok(command) = self.queue.try_recv() else { return };
-            plane.handle_command(command, Instant::now());
-            self.drain(plane, table);
+            let Ok(command) = self.worker.queue.try_recv() else { return };
+            self.plane.handle_command(command, Instant::now());
+            self.drain();
         }
         // There may be more: wake up again at once.
-        let _ = self.wake.write(1);
+        let _ = self.worker.wake.write(1);
     }
 
-    fn drain(&self, plane: &mut Plane, table: &RefCell<SocketTable>) {
-        while let Some(transmit) = plane.poll_transmit() {
-            let Some(socket) = table.borrow().get(transmit.socket) else { continue };
-            // A full buffer, or an ICMP error to something sent before: media does not repeat itself.
-            if socket.send_to(&transmit.bytes, transmit.destination).is_err() {
-                self.counters.count(Way::Out, Outcome::NoRoute);
-            }
+    fn drain(&mut self) {
+        while let Some(transmit) = self.plane.poll_transmit() {
+            self.send(transmit);
         }
-        while let Some(event) = plane.poll_event() {
-            (self.sink)(event);
+        self.empty_outbox();
+        while let Some(event) = self.plane.poll_event() {
+            (self.worker.sink)(event);
         }
     }
+
+    fn send(&mut self, transmit: Transmit) {
+        let bound = self.table.borrow().get(transmit.socket);
+        match bound {
+            None => {}
+            Some(Bound::Own(socket)) => {
+                let sent = socket.send_to(&transmit.bytes, transmit.destination);
+                self.count_refused(usize::from(sent.is_err()));
+            }
+            Some(Bound::Muxed(_)) => {
+                if self.outbox.must_leave_before(&transmit) {
+                    self.empty_outbox();
+                }
+                self.outbox.push(transmit);
+            }
+        }
+    }
+
+    fn empty_outbox(&mut self) {
+        let Some(first) = self.outbox.first() else { return };
+        let bound = self.table.borrow().get(first.socket);
+        let refused = match bound {
+            Some(Bound::Muxed(socket) | Bound::Own(socket)) => self.outbox.send(&socket),
+            None => self.outbox.discard(),
+        };
+        self.count_refused(refused);
+    }
+
+    /// A full buffer, or an ICMP error to something sent before: media does not repeat itself.
+    fn count_refused(&self, transmits: usize) {
+        for _ in 0..transmits {
+            self.worker.counters.count(Way::Out, Outcome::NoRoute);
+        }
+    }
+}
+
+/// Hands a datagram on, with the socket it came by and its source.
+fn take(worker: &Worker, plane: &mut Plane, way: (SocketId, SocketAddr), datagram: &mut [u8]) {
+    if datagram.len() == MAX_DATAGRAM_BYTES {
+        return worker.counters.count(Way::In, Outcome::Malformed);
+    }
+    plane.handle_datagram(way.0, way.1, datagram, Instant::now());
 }
 
 /// Until the plane's next deadline, rounded up so that it has passed then.
