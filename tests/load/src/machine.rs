@@ -25,7 +25,7 @@ impl Places {
         let is_allowed = |cpu: &usize| allowed.is_set(*cpu).unwrap_or(false);
         let mut cpus = (0..CpuSet::count()).filter(is_allowed);
         let generator = cpus.next().unwrap_or(0);
-        Ok(Self { relay: cpus.last().unwrap_or(generator), generator })
+        Ok(Self { relay: cpus.next_back().unwrap_or(generator), generator })
     }
 
     /// Runs `start` with the relay's CPU as the only one, which a process started in there inherits.

@@ -56,12 +56,11 @@ fn serve(media: &MediaHandle, events: &Receiver<MediaEvent>, request: &Value) ->
     let (port, offer) = (PortId(port), Offer(sdp::parse(offer)?));
     let profile = Profile::phone(Protection::Sdes, true);
     send(media, MediaCommand::Answer { port, profile, offer, like: None })?;
-    match events.recv_timeout(PATIENCE).map_err(io::Error::other)? {
-        MediaEvent::Answered(_, answer) => {
-            Ok(json!({"answer": gateway_core::sdp::render(&answer.0)}))
-        }
-        event => Err(io::Error::other(format!("{event:?}"))),
-    }
+    let event = events.recv_timeout(PATIENCE).map_err(io::Error::other)?;
+    let MediaEvent::Answered(_, answer) = event else {
+        return Err(io::Error::other(format!("{event:?}")));
+    };
+    Ok(json!({"answer": gateway_core::sdp::render(&answer.0)}))
 }
 
 fn send(media: &MediaHandle, command: MediaCommand) -> io::Result<()> {

@@ -90,11 +90,10 @@ impl Sink {
         let flags = MsgFlags::empty();
         let message = recvmsg::<SockaddrIn>(self.socket.as_raw_fd(), &mut slices, room, flags);
         let message = message.ok()?;
-        let stamps = message.cmsgs().ok()?.filter_map(|control| match control {
-            ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
-            _ => None,
-        });
-        let at = stamps.last()?;
+        let at = message.cmsgs().ok()?.find_map(|control| {
+            let ControlMessageOwned::ScmTimestampns(at) = control else { return None };
+            Some(Duration::from(at))
+        })?;
         Some((message.bytes, SocketAddr::V4(message.address?.into()), at))
     }
 
