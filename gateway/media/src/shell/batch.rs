@@ -1,11 +1,14 @@
-//! Many datagrams by one call of the system, for the sockets that every port with ICE shares.
+//! Many datagrams at a time: by one call of the system for the sockets that every port with ICE
+//! shares, gathered from the others.
 //!
 //! ```text
-//!  socket --recvmmsg--> Inbox:  up to 32 datagrams, each in its own buffer
-//!  Outbox: up to 32 transmits of one socket --sendmmsg--> socket
+//!  muxed socket ---recvmmsg--> Inbox:  up to 32 datagrams, each in its own buffer
+//!  sockets of one port --recv-->
+//!  Outbox: up to 32 transmits of one socket --sendmmsg--> muxed socket
 //! ```
 //!
-//! A socket of one port has one datagram every 20 ms; for it a batch would only be a longer way.
+//! A socket of one port has one datagram every 20 ms, so one is taken of each; but they are gathered
+//! too, since neither the kernel's code nor ours has to be fetched anew for each datagram then.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
@@ -15,53 +18,77 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
 
 use super::worker::MAX_DATAGRAM_BYTES;
-use crate::io::Transmit;
+use crate::io::{SocketId, Transmit};
 
 /// Datagrams of one batch.
 pub(super) const BATCH: usize = 32;
 
-/// Room for what one call receives.
+/// Not a power of two, since the first lines of all buffers would meet in a few sets of the cache.
+const BUFFER_BYTES: usize = MAX_DATAGRAM_BYTES + 64;
+
+/// Datagrams that were received and are not yet looked at.
 pub(super) struct Inbox {
     headers: MultiHeaders<SockaddrStorage>,
-    buffers: Vec<[u8; MAX_DATAGRAM_BYTES]>,
-    received: Vec<(usize, SocketAddr)>,
+    buffers: Vec<[u8; BUFFER_BYTES]>,
+    /// Socket, source and length.
+    received: Vec<(SocketId, SocketAddr, usize)>,
 }
 
 impl Inbox {
     pub(super) fn new() -> Self {
         Self {
             headers: MultiHeaders::preallocate(BATCH, None),
-            buffers: vec![[0; MAX_DATAGRAM_BYTES]; BATCH],
+            buffers: vec![[0; BUFFER_BYTES]; BATCH],
             received: Vec::with_capacity(BATCH),
         }
     }
 
-    /// Takes what lies in the socket, at most [`BATCH`] datagrams, and returns how many it was.
+    /// Whether nothing more fits.
+    pub(super) fn is_full(&self) -> bool {
+        self.received.len() == BATCH
+    }
+
+    /// Adds the next datagram of a socket, if there is room and one has come.
+    pub(super) fn receive_one(&mut self, id: SocketId, socket: &UdpSocket) {
+        let Some(buffer) = self.buffers.get_mut(self.received.len()) else { return };
+        // An ICMP error to something sent before was read now, and says nothing proven.
+        if let Ok((length, source)) = socket.recv_from(&mut buffer[..MAX_DATAGRAM_BYTES]) {
+            self.received.push((id, source, length));
+        }
+    }
+
+    /// Takes what lies in the socket, at most [`BATCH`] datagrams, in place of what was there; and
+    /// returns how many it was.
     ///
     /// # Errors
     /// [`Errno::EAGAIN`] when there is nothing; else an ICMP error to something sent before.
-    pub(super) fn receive(&mut self, socket: &UdpSocket) -> Result<usize, Errno> {
+    pub(super) fn receive_many(
+        &mut self,
+        id: SocketId,
+        socket: &UdpSocket,
+    ) -> Result<usize, Errno> {
         self.received.clear();
-        let mut slices = self.buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]);
-        let mut slices: [_; BATCH] =
-            std::array::from_fn(|_| slices.next().expect("there are as many buffers"));
+        let mut slices = self.buffers.iter_mut();
+        let mut slices: [_; BATCH] = std::array::from_fn(|_| {
+            let buffer = slices.next().expect("there are as many buffers");
+            [IoSliceMut::new(&mut buffer[..MAX_DATAGRAM_BYTES])]
+        });
         let flags = MsgFlags::MSG_DONTWAIT;
         let messages =
             recvmmsg(socket.as_raw_fd(), &mut self.headers, slices.iter_mut(), flags, None)?;
         self.received.extend(messages.map(|message| {
             // Every datagram has a source; one without an address of IP is nobody's.
             let source = message.address.as_ref().and_then(address);
-            (message.bytes, source.unwrap_or(SocketAddr::from(([0; 4], 0))))
+            (id, source.unwrap_or(SocketAddr::from(([0; 4], 0))), message.bytes)
         }));
         Ok(self.received.len())
     }
 
-    /// What came, with its sources.
-    pub(super) fn datagrams(&mut self) -> impl Iterator<Item = (SocketAddr, &mut [u8])> {
+    /// Hands out what came, by socket and source, and is empty then.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = (SocketId, SocketAddr, &mut [u8])> {
         let buffers = self.buffers.iter_mut();
-        buffers
-            .zip(&self.received)
-            .map(|(buffer, (length, source))| (*source, &mut buffer[..*length]))
+        let arrivals = self.received.drain(..).zip(buffers);
+        arrivals.map(|((id, source, length), buffer)| (id, source, &mut buffer[..length]))
     }
 }
 
@@ -138,7 +165,6 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::SocketId;
 
     fn pair(ip: &str) -> (UdpSocket, UdpSocket) {
         let bind = || UdpSocket::bind((ip, 0)).unwrap();
@@ -159,15 +185,35 @@ mod tests {
                     outbox.push(transmit(other.local_addr().unwrap(), vec![number; 1 + turn]));
                 }
                 assert_eq!(outbox.send(&one), 0);
-                assert_eq!(inbox.receive(&other), Ok(BATCH));
-                for ((source, bytes), number) in inbox.datagrams().zip(0..) {
-                    assert_eq!(source, one.local_addr().unwrap());
+                assert_eq!(inbox.receive_many(SocketId(2), &other), Ok(BATCH));
+                for ((id, source, bytes), number) in inbox.drain().zip(0..) {
+                    assert_eq!((id, source), (SocketId(2), one.local_addr().unwrap()));
                     assert_eq!(*bytes, vec![number; 1 + turn]);
                 }
-                assert_eq!(inbox.receive(&other), Err(Errno::EAGAIN));
-                assert_eq!(inbox.datagrams().count(), 0);
+                assert_eq!(inbox.receive_many(SocketId(2), &other), Err(Errno::EAGAIN));
+                assert_eq!(inbox.drain().count(), 0);
             }
         }
+    }
+
+    #[test]
+    fn datagrams_of_many_sockets_are_gathered_until_the_batch_is_full() {
+        let (one, other) = pair("127.0.0.1");
+        other.set_nonblocking(true).unwrap();
+        let mut inbox = Inbox::new();
+        inbox.receive_one(SocketId(2), &other);
+        assert_eq!(inbox.drain().count(), 0);
+        for number in 0..=BATCH as u8 {
+            one.send_to(&[number], other.local_addr().unwrap()).unwrap();
+            inbox.receive_one(SocketId(number.into()), &other);
+        }
+        assert!(inbox.is_full());
+        for ((id, _, bytes), number) in inbox.drain().zip(0..) {
+            assert_eq!((id.0, &*bytes), (u32::from(number), &[number][..]));
+        }
+        assert!(!inbox.is_full());
+        inbox.receive_one(SocketId(2), &other);
+        assert_eq!(inbox.drain().next().unwrap().2, [BATCH as u8]);
     }
 
     #[test]
@@ -179,7 +225,7 @@ mod tests {
             outbox.push(transmit(destination, vec![7]));
         }
         assert_eq!(outbox.send(&one), 1);
-        assert_eq!(inbox.receive(&other), Ok(2));
+        assert_eq!(inbox.receive_many(SocketId(2), &other), Ok(2));
     }
 
     #[test]

@@ -85,16 +85,8 @@ impl Worker {
             counters: self.counters.clone(),
         };
         let plane = Plane::new(&self.config, parts);
-        Serving {
-            worker: self,
-            epoll,
-            table,
-            plane,
-            buffer: vec![0; MAX_DATAGRAM_BYTES],
-            inbox: Inbox::new(),
-            outbox: Outbox::new(),
-        }
-        .serve()
+        Serving { worker: self, epoll, table, plane, inbox: Inbox::new(), outbox: Outbox::new() }
+            .serve()
     }
 }
 
@@ -104,8 +96,6 @@ struct Serving {
     epoll: Rc<Epoll>,
     table: Rc<RefCell<SocketTable>>,
     plane: Plane,
-    /// For one datagram.
-    buffer: Vec<u8>,
     inbox: Inbox,
     outbox: Outbox,
 }
@@ -120,16 +110,14 @@ impl Serving {
                 Err(fault) => return Err(fault.into()),
             };
             let round = Instant::now();
-            for batch in events[..ready].chunks(BATCH) {
-                for event in batch {
-                    match u32::try_from(event.data()) {
-                        Ok(id) => self.read(SocketId(id)),
-                        // Only the count of wake-ups is in there.
-                        Err(_) => drop(self.worker.wake.read()),
-                    }
+            for event in &events[..ready] {
+                match u32::try_from(event.data()) {
+                    Ok(id) => self.read(SocketId(id)),
+                    // Only the count of wake-ups is in there.
+                    Err(_) => drop(self.worker.wake.read()),
                 }
-                self.drain();
             }
+            self.empty_inbox();
             self.take_commands();
             self.plane.handle_timeout(Instant::now());
             self.drain();
@@ -145,34 +133,45 @@ impl Serving {
         let bound = self.table.borrow().get(id);
         match bound {
             None => {}
-            Some(Bound::Own(socket)) => self.read_one(id, &socket),
-            Some(Bound::Muxed(socket)) => self.read_many(id, &socket),
+            Some(Bound::Own(socket)) => {
+                // There is seldom a second: if there is, the next wait tells at once.
+                self.inbox.receive_one(id, &socket);
+                if self.inbox.is_full() {
+                    self.empty_inbox();
+                }
+            }
+            Some(Bound::Muxed(socket)) => self.read_muxed(id, &socket),
         }
     }
 
-    /// One datagram, since there is seldom a second: if there is, the next wait tells at once.
-    fn read_one(&mut self, id: SocketId, socket: &UdpSocket) {
-        // An ICMP error to something sent before was read now, and says nothing proven.
-        let Ok((length, source)) = socket.recv_from(&mut self.buffer) else { return };
-        take(&self.worker, &mut self.plane, (id, source), &mut self.buffer[..length]);
-    }
-
-    fn read_many(&mut self, id: SocketId, socket: &UdpSocket) {
+    fn read_muxed(&mut self, id: SocketId, socket: &UdpSocket) {
+        self.empty_inbox();
         for _ in 0..MAX_BATCHES {
-            let received = match self.inbox.receive(socket) {
+            let received = match self.inbox.receive_many(id, socket) {
                 Ok(received) => received,
                 Err(Errno::EAGAIN) => return,
-                // As above: it was read now.
+                // An ICMP error to something sent before was read now, and says nothing proven.
                 Err(_) => continue,
             };
-            for (source, datagram) in self.inbox.datagrams() {
-                take(&self.worker, &mut self.plane, (id, source), datagram);
-            }
-            self.drain();
+            self.empty_inbox();
             if received < BATCH {
                 return;
             }
         }
+    }
+
+    /// Looks at what was received and sends what follows from it.
+    fn empty_inbox(&mut self) {
+        // Read once: what lay in the sockets together came together.
+        let now = Instant::now();
+        for (id, source, datagram) in self.inbox.drain() {
+            if datagram.len() == MAX_DATAGRAM_BYTES {
+                self.worker.counters.count(Way::In, Outcome::Malformed);
+            } else {
+                self.plane.handle_datagram(id, source, datagram, now);
+            }
+        }
+        self.drain();
     }
 
     fn take_commands(&mut self) {
@@ -228,14 +227,6 @@ impl Serving {
             self.worker.counters.count(Way::Out, Outcome::NoRoute);
         }
     }
-}
-
-/// Hands a datagram on, with the socket it came by and its source.
-fn take(worker: &Worker, plane: &mut Plane, way: (SocketId, SocketAddr), datagram: &mut [u8]) {
-    if datagram.len() == MAX_DATAGRAM_BYTES {
-        return worker.counters.count(Way::In, Outcome::Malformed);
-    }
-    plane.handle_datagram(way.0, way.1, datagram, Instant::now());
 }
 
 /// Until the plane's next deadline, rounded up so that it has passed then.
