@@ -14,7 +14,7 @@ use gateway_media::rtp::FIXED_HEADER_BYTES;
 use gateway_media::srtp::Opener;
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt, sockopt::RcvBuf,
-    sockopt::ReceiveTimestampns,
+    sockopt::RcvBufForce, sockopt::ReceiveTimestampns,
 };
 use nix::sys::time::TimeSpec;
 
@@ -47,7 +47,9 @@ impl Sink {
     /// # Errors
     /// When the socket cannot be set up.
     pub(crate) fn new(socket: UdpSocket) -> io::Result<Self> {
-        setsockopt(&socket, RcvBuf, &BUFFER_BYTES)?;
+        // Beyond the machine's limit where this process may: what the sink loses is not the relay's.
+        setsockopt(&socket, RcvBufForce, &BUFFER_BYTES)
+            .or_else(|_| setsockopt(&socket, RcvBuf, &BUFFER_BYTES))?;
         setsockopt(&socket, ReceiveTimestampns, &true)?;
         socket.set_nonblocking(true)?;
         let timestamp_room = nix::cmsg_space!(TimeSpec);
