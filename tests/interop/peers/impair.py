@@ -25,9 +25,25 @@ count = {"seen": 0, "lost": 0}
 environment = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin"}
 
 
+blocks = {}  # flow -> which packets of its current block are still to be lost
+
+
+def is_lost(packet):
+    """One packet of each block of a flow, at a random place: the share is what was asked for over
+    any measured time, so that a figure outside its bounds is a fault of what is measured."""
+    if not settings["loss"]:
+        return False
+    flow = packet.get_payload()[20:24]
+    if not blocks.get(flow):
+        size = round(1 / settings["loss"])
+        lost = chance.randrange(size)
+        blocks[flow] = [number == lost for number in range(size)]
+    return blocks[flow].pop()
+
+
 def take(packet):
     count["seen"] += 1
-    if chance.random() < settings["loss"]:
+    if is_lost(packet):
         count["lost"] += 1
         packet.drop()
         return
