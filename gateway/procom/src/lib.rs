@@ -25,6 +25,8 @@ mod adapter;
 mod attempts;
 mod bucket;
 mod config;
+#[cfg(test)]
+mod corpus;
 mod dialled;
 mod frame;
 mod fresh;
