@@ -1,0 +1,9 @@
+//! SIP messages.
+#![no_main]
+
+#[path = "../checks/sip_message.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    checks::check(bytes);
+});
