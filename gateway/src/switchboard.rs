@@ -23,6 +23,7 @@ use gateway_core::call::{Call, Input, Limits, Output, Record};
 use gateway_core::ids::LEGS_PER_CALL;
 use gateway_core::leg::{Incoming, LegCommand, LegEvent};
 use gateway_core::media::{MediaCommand, MediaEvent};
+use gateway_core::message::Settlement;
 use gateway_core::route::{Group, Route};
 use gateway_core::{Cause, LegId, TrunkId};
 use prometheus::{Histogram, HistogramOpts};
@@ -223,6 +224,14 @@ impl Switchboard {
         match event {
             Event::Incoming(incoming) => self.handle_incoming(name, *incoming),
             Event::Leg(leg, event) => self.handle_leg(name, leg, event),
+            Event::Received(received) => {
+                let reason = "this gateway carries no messages".to_owned();
+                let settled = Settlement::Refused(Cause::NotAcceptable, reason);
+                if let Some(slot) = self.slots.iter().find(|slot| slot.name == name) {
+                    slot.tell(Command::Settle(received.intake, settled));
+                }
+            }
+            Event::Sent(..) | Event::Confirmed(_) | Event::Composing(_) => {}
             Event::Located(account, locations) => self.routes.locate(name, account, locations),
             Event::Link(trunk, state) => self.handle_link(name, trunk, state),
             Event::Journal(leg, entry) => self.store.journal(leg, name, entry),

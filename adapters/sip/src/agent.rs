@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use gateway_adapter::{Command, Event, LinkState};
 use gateway_core::leg::LegCommand;
+use gateway_core::message::Handover;
 use gateway_core::{Cause, LegId, TrunkId};
 
 use release::Release;
@@ -203,6 +204,12 @@ impl Agent {
                 self.with_leg(id, now, |leg, line| leg.handle_command(command, line));
             }
             Command::Release(key, entry) => self.release(key, &entry, now),
+            Command::Send(dispatch) => {
+                let reason = "SIP endpoints are not written to".to_owned();
+                let never = Handover::Never(Cause::NotAcceptable, reason);
+                self.out.push_back(Output::Event(Event::Sent(dispatch.delivery, never)));
+            }
+            Command::Settle(..) | Command::Receipt(_) | Command::Composing(..) => {}
             Command::Drain => {
                 self.is_draining = true;
                 self.stack.drain();

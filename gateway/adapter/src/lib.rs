@@ -20,6 +20,10 @@ use std::pin::Pin;
 
 use gateway_core::leg::{Incoming, LegCommand, LegEvent};
 use gateway_core::media::Profile;
+use gateway_core::message::{
+    Composing, Confirmation, DeliveryId, Dispatch, Handover, IntakeId, Receipt, Received,
+    Settlement,
+};
 use gateway_core::route::Location;
 use gateway_core::{AccountId, LegId, Scheme, TrunkId};
 
@@ -74,6 +78,14 @@ pub enum Command {
     /// End what this journal entry of an earlier life describes, and say so by
     /// [`Event::Released`] with the same key.
     Release(u64, Vec<u8>),
+    /// Hand a message to the network: answered once by [`Event::Sent`].
+    Send(Box<Dispatch>),
+    /// What became of a message that came in by [`Event::Received`].
+    Settle(IntakeId, Settlement),
+    /// Tell a sender how far its message has come.
+    Receipt(Box<Receipt>),
+    /// Somebody is writing, or has stopped.
+    Composing(TrunkId, Box<Composing>),
     /// Refuse new legs from now on; those that live may end by themselves.
     Drain,
 }
@@ -85,6 +97,14 @@ pub enum Event {
     Incoming(Box<Incoming>),
     /// Something about one leg.
     Leg(LegId, LegEvent),
+    /// Somebody writes. By [`Edge::try_report`]; answered once by [`Command::Settle`].
+    Received(Box<Received>),
+    /// What came of an attempt to hand a message over.
+    Sent(DeliveryId, Handover),
+    /// How far the far side says a message has come.
+    Confirmed(Box<Confirmation>),
+    /// Somebody is writing, or has stopped.
+    Composing(Box<Composing>),
     /// Where an account can be rung through this adapter now: the whole list each time.
     Located(AccountId, Vec<Location>),
     /// How a trunk's link does.

@@ -17,6 +17,7 @@ pub mod description;
 pub mod ids;
 pub mod leg;
 pub mod media;
+pub mod message;
 pub mod quality;
 pub mod route;
 pub mod sdp;

@@ -241,6 +241,9 @@ impl Shell {
                 Output::Located(account, locations) => {
                     self.edge.report(Event::Located(account, locations));
                 }
+                Output::Sent(delivery, handover) => {
+                    self.edge.report(Event::Sent(delivery, handover));
+                }
                 Output::Released(key) => self.edge.report(Event::Released(key)),
                 Output::Fault(kind) => {
                     tracing::debug!(kind, "a client is at fault");

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use gateway_adapter::Command;
 use gateway_core::leg::{Dial, Incoming, LegCommand, LegEvent};
+use gateway_core::message::{DeliveryId, Handover};
 use gateway_core::route::Location;
 use gateway_core::{AccountId, Cause, LegId};
 
@@ -92,6 +93,7 @@ pub(crate) enum Output {
     Incoming(Box<Incoming>),
     Leg(LegId, LegEvent),
     Located(AccountId, Vec<Location>),
+    Sent(DeliveryId, Handover),
     Released(u64),
     Fault(&'static str),
 }
@@ -243,6 +245,12 @@ impl Hub {
             }
             // Nothing of a Procom leg outlives the gateway.
             Command::Release(key, _) => self.outputs.push_back(Output::Released(key)),
+            Command::Send(dispatch) => {
+                let reason = "Procom clients are not written to".to_owned();
+                let never = Handover::Never(Cause::NotAcceptable, reason);
+                self.outputs.push_back(Output::Sent(dispatch.delivery, never));
+            }
+            Command::Settle(..) | Command::Receipt(_) | Command::Composing(..) => {}
             Command::Drain => self.is_draining = true,
         }
     }
