@@ -219,7 +219,7 @@ fn parse_hostport(text: &str) -> Result<(Option<String>, Option<u16>), AddressFa
         }
         None => None,
     };
-    Ok((Some(host.to_lowercase()), port))
+    Ok((Some(host.to_ascii_lowercase()), port))
 }
 
 fn parse_params(text: &str) -> Vec<(String, Option<String>)> {

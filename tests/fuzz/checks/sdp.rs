@@ -13,7 +13,10 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let Ok(description) = parse(&text) else { return false };
     assert_limits(&description);
-    let Some(again) = read_again(&render(&description)) else { return true };
+    let rendering = render(&description);
+    let controls = |c: char| c.is_ascii_control() && !matches!(c, '\t' | '\r' | '\n');
+    assert!(!rendering.contains(controls) && !rendering.replace("\r\n", "").contains(['\r', '\n']));
+    let Some(again) = read_again(&rendering) else { return true };
     assert_same(&description, &again);
     // A media line without formats, and a payload type listed twice, settle in the second round.
     let settled = render(&again);

@@ -21,6 +21,12 @@ pub fn parse(text: &str) -> Result<Description, SdpFault> {
     }
     let mut reader = Reader::default();
     for (at, line) in text.lines().enumerate() {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        // RFC 8866 §9 allows no NUL and no bare CR in a value; nothing else that controls a
+        // terminal or another parser is worth carrying either.
+        if line.chars().any(|c| c.is_ascii_control() && c != '\t') {
+            return Err(SdpFault::BadLine(at + 1));
+        }
         let line = line.trim_end();
         if let Some((kind, value)) = line.split_once('=') {
             reader.line(kind, value).map_err(|fault| fault.at(at + 1))?;
