@@ -18,6 +18,7 @@ use crate::stack::flow::{LinkId, Transport};
 use crate::stack::wire::{self, Message, Request, Uri};
 use crate::testing::{flow, invite, remote, request, start};
 
+mod digests;
 mod release;
 
 const SECOND: Duration = Duration::from_secs(1);

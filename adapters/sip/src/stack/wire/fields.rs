@@ -67,10 +67,11 @@ impl<'a> Fields<'a> {
         self.0.get_all(&header_name(name)).map(|header| text(&header.value())).collect()
     }
 
-    /// The Call-ID, when present and UTF-8.
+    /// The Call-ID, when present and UTF-8 without control characters (RFC 3261 §25.1 `callid`).
     pub fn call_id(&self) -> Option<String> {
         let value = self.0.value(&HeaderName::CallId)?;
-        String::from_utf8(value.to_vec()).ok().filter(|value| !value.is_empty())
+        let value = String::from_utf8(value.to_vec()).ok()?;
+        (!value.is_empty() && !value.chars().any(char::is_control)).then_some(value)
     }
 
     /// The CSeq number and method.

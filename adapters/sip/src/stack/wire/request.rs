@@ -120,6 +120,8 @@ impl Request {
             || fields.is_malformed::<sipx_sip::Via>()
             || fields.is_contact_malformed()
             || fields.is_date_malformed()
+            // An answer repeats them, and cannot repeat a NUL.
+            || fields.texts("Via").iter().any(|via| via.contains('\0'))
             || fields.call_id().is_none();
         is_broken.then_some(400)
     }

@@ -8,10 +8,13 @@ use bytes::Bytes;
 const ECHOED: [&str; 9] = ["via", "v", "from", "f", "to", "t", "call-id", "i", "cseq"];
 /// A longer echo would let a stranger make us send more than a request of ours would be.
 const MAX_ECHO_BYTES: usize = 8 * 1024;
+/// What an answer may have more than its question.
+const MAX_MORE_BYTES: usize = 120;
 
 /// Makes a 400 for bytes the parser refused; `None` when they are a response, an ACK (never
-/// answered, RFC 3261 §8.2.6), or show no Via. The answer is never longer than 120 bytes more
-/// than the input.
+/// answered, RFC 3261 §8.2.6), or show no Via. The answer is never longer than
+/// [`MAX_MORE_BYTES`] more than the input: where bare line feeds, which grow to CR LF, would make it
+/// so, there is none.
 pub fn salvage(raw: &[u8]) -> Option<Bytes> {
     let end = raw.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(raw.len());
     let head = &raw[..end];
@@ -36,5 +39,6 @@ pub fn salvage(raw: &[u8]) -> Option<Bytes> {
         }
     }
     out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
-    (is_request && has_via && out.len() <= MAX_ECHO_BYTES).then(|| Bytes::from(out))
+    let is_brief = out.len() <= MAX_ECHO_BYTES.min(raw.len() + MAX_MORE_BYTES);
+    (is_request && has_via && is_brief).then(|| Bytes::from(out))
 }

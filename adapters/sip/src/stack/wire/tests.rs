@@ -86,6 +86,27 @@ fn a_transport_said_twice_is_read_once_and_credentials_stay_as_they_are() {
     assert_eq!(crate::testing::request(&behind_a_proxy).fault(), None);
 }
 
+#[test]
+fn a_control_character_in_a_call_id_or_a_nul_in_a_via_is_a_fault() {
+    let good = invite("z9hG4bK1");
+    assert_eq!(request(&good).fault(), None);
+    for odd in ["call\0-1", "call\u{1}-1", "call\u{7f}-1", "call\u{9}-1"] {
+        let bad = good.replace("call-1", odd);
+        assert_eq!(request(&bad).fault(), Some(400), "{}", odd.escape_debug());
+    }
+    let via = good.replace("branch=z9hG4bK1", "branch=z9hG4bK1, SIP/2.0/U\0DP h;branch=z9hG4bK2");
+    assert_eq!(request(&via).fault(), Some(400));
+}
+
+#[test]
+fn the_answer_to_what_cannot_be_parsed_does_not_grow_with_bare_line_feeds() {
+    let broken = |vias: usize| format!("X SIP/2.0\n{}\n", "v:\n".repeat(vias));
+    assert!(salvage(broken(20).as_bytes()).is_some());
+    for vias in [100, 1_000] {
+        assert_eq!(salvage(broken(vias).as_bytes()), None, "{vias}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
