@@ -11,6 +11,7 @@
 
 pub mod cache;
 mod hickory;
+mod hosts;
 pub mod servers;
 
 use std::future::Future;

@@ -146,6 +146,9 @@ pub enum Failure {
     /// That is no name of a domain.
     #[error("that is no domain name")]
     BadName,
+    /// There is nobody to ask.
+    #[error("no DNS server is configured")]
+    NoServer,
     /// More questions than one call may ask.
     #[error("it leads to too many questions")]
     TooMany,

@@ -1,4 +1,9 @@
-//! The operator's listener: `/health` and `/metrics` over HTTP, on loopback, with a token.
+//! The operator's listener: `/health`, `/metrics` and the API over HTTP, on loopback, with a token.
+//!
+//! ```text
+//! GET /api/explain?to=TEXT&from=ACCOUNT   the dialplan's steps; format=text, purpose=message,
+//!                                         require=encrypted
+//! ```
 //!
 //! The token comes as `Authorization: Bearer TOKEN` or as `?token=TOKEN`; `/health` tells nothing
 //! that needs one.
@@ -21,6 +26,8 @@ use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 
+use crate::explain::{Explainer, Question};
+
 /// How long a request's head may take.
 const HEAD: Duration = Duration::from_secs(10);
 
@@ -33,6 +40,8 @@ pub struct Admin {
     pub metrics: Metrics,
     /// The media plane, for its counts.
     pub media: Arc<MediaHandle>,
+    /// Explains what would be dialled.
+    pub explainer: Explainer,
 }
 
 /// Binds the listener.
@@ -57,8 +66,8 @@ pub async fn serve(listener: TcpListener, admin: Arc<Admin>) {
         let admin = Arc::clone(&admin);
         tokio::spawn(async move {
             let service = service_fn(move |request| {
-                let response = admin.answer(&request);
-                async move { Ok::<_, Infallible>(response) }
+                let admin = Arc::clone(&admin);
+                async move { Ok::<_, Infallible>(admin.answer(&request).await) }
             });
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(16 * 1024);
@@ -69,18 +78,37 @@ pub async fn serve(listener: TcpListener, admin: Arc<Admin>) {
 }
 
 impl Admin {
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         if request.method() != Method::GET {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n".into());
         }
         match request.uri().path() {
             "/health" => json(StatusCode::OK, "{\"status\":\"ok\"}\n".into()),
             "/metrics" if self.knows(request) => text(StatusCode::OK, self.render()),
-            "/metrics" => text(
+            "/api/explain" if self.knows(request) => {
+                self.explain(request.uri().query().unwrap_or("")).await
+            }
+            "/metrics" | "/api/explain" => text(
                 StatusCode::UNAUTHORIZED,
                 "give the token as Authorization: Bearer TOKEN or as ?token=TOKEN\n".into(),
             ),
-            _ => text(StatusCode::NOT_FOUND, "here are /health and /metrics\n".into()),
+            _ => {
+                text(StatusCode::NOT_FOUND, "here are /health, /metrics and /api/explain\n".into())
+            }
+        }
+    }
+
+    async fn explain(&self, query: &str) -> Response<Full<Bytes>> {
+        let explained = match Question::of_query(query) {
+            Ok((question, as_json)) => {
+                self.explainer.explain(&question).await.map(|tree| (tree, as_json))
+            }
+            Err(why) => Err(why),
+        };
+        match explained {
+            Ok((tree, true)) => json(StatusCode::OK, tree.to_json()),
+            Ok((tree, false)) => text(StatusCode::OK, tree.to_text()),
+            Err(why) => text(StatusCode::BAD_REQUEST, format!("{why}\n")),
         }
     }
 

@@ -5,6 +5,7 @@
 //! itself: there may be a password on it.
 
 mod locate;
+mod plan;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use adapter_sip::config::{Password, Shield, SipAccount};
+use dialplan::plan::ECHO;
+use dialplan::{DialplanConfig, InboundRule, RuleText};
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use gateway_core::AccountId;
@@ -22,12 +25,15 @@ use gateway_media::config::MediaConfig;
 use gateway_procom::{AccountFault, Accounts, ProcomAccount, ProcomConfig, Secret};
 use serde::{Deserialize, Serialize};
 
-use crate::routes::{ECHO, InboundRule, RouteRule, Routes};
 use crate::switchboard::Capacity;
 use locate::locate;
 
 /// The trunk that dials any SIP address, without a provider.
-pub const DIRECT_TRUNK: &str = "sip.direct";
+pub use dialplan::plan::DIRECT_TRUNK;
+
+/// A key, and what is wrong with its value.
+type Keyed = (String, String);
+
 /// What the environment's variables begin with.
 const PREFIX: &str = "PROCOM__";
 
@@ -53,10 +59,12 @@ pub struct Config {
     pub procom: ProcomConfig,
     /// The SIP adapter; it does not run without a `listen`.
     pub sip: adapter_sip::Config,
+    /// How what was dialled is read, and where it is looked for.
+    pub dialplan: DialplanConfig,
     /// People and device owners.
     pub account: Vec<AccountConfig>,
     /// What accounts may reach by trunks.
-    pub route: Vec<RouteRule>,
+    pub route: Vec<RuleText>,
     /// What trunks may reach.
     pub inbound: Vec<InboundRule>,
 }
@@ -181,45 +189,15 @@ impl Config {
     }
 
     /// Checks what the types cannot: the key, and what is wrong with it.
-    fn check(&self) -> Result<(), (String, String)> {
+    fn check(&self) -> Result<(), Keyed> {
         self.media.check().map_err(|why| keyed("media", &why.to_string()))?;
         self.procom.check().map_err(|why| keyed("procom", &why))?;
         self.sip.check().map_err(|why| keyed("sip", &why))?;
         self.check_accounts()?;
-        let trunks: Vec<String> = self
-            .sip
-            .trunk
-            .iter()
-            .map(|trunk| trunk.id().to_string())
-            .chain([DIRECT_TRUNK.to_owned()])
-            .collect();
-        let unknown = |at: String, trunk: &str| {
-            let known = trunks.join(", ");
-            Err((at, format!("there is no trunk {trunk:?}; there are {known}")))
-        };
-        for (at, rule) in self.route.iter().enumerate() {
-            if !trunks.contains(&rule.trunk) {
-                return unknown(format!("route[{at}].trunk"), &rule.trunk);
-            }
-            if rule.from != "*" && !self.account.iter().any(|account| account.name == rule.from) {
-                let why = format!("there is no account {:?}; `*` is every account", rule.from);
-                return Err((format!("route[{at}].from"), why));
-            }
-        }
-        for (at, rule) in self.inbound.iter().enumerate() {
-            if !trunks.contains(&rule.trunk) {
-                return unknown(format!("inbound[{at}].trunk"), &rule.trunk);
-            }
-            let is_account = self.account.iter().any(|account| account.name == rule.account);
-            if rule.account != ECHO && !is_account {
-                let why = format!("there is no account {:?}", rule.account);
-                return Err((format!("inbound[{at}].account"), why));
-            }
-        }
-        Ok(())
+        self.check_dialplan()
     }
 
-    fn check_accounts(&self) -> Result<(), (String, String)> {
+    fn check_accounts(&self) -> Result<(), Keyed> {
         self.procom_accounts().map_err(|fault| {
             let at = self.account.iter().position(|account| account.name == fault.name);
             (format!("account[{}].name", at.unwrap_or(0)), fault.why.to_owned())
@@ -270,40 +248,6 @@ impl Config {
         self.account.iter().filter_map(phone).collect()
     }
 
-    /// The routes of this configuration, without locations yet.
-    #[must_use]
-    pub fn routes(&self) -> Routes {
-        let mut accounts = BTreeMap::new();
-        for account in &self.account {
-            let id = AccountId::from(account.name.as_str());
-            let user = account.sip.as_ref().and_then(|sip| sip.user.clone());
-            let names = account.numbers.iter().cloned().chain(user);
-            for name in std::iter::once(account.name.clone()).chain(names) {
-                accounts.insert(name, id.clone());
-            }
-        }
-        Routes::new(
-            accounts,
-            self.local_hosts(),
-            self.route.clone(),
-            self.inbound.clone(),
-            Duration::from_secs(self.gateway.ring_limit_s),
-        )
-    }
-
-    /// What of `sip:user@host:port` is ourselves: host names with the ports that are ours there.
-    fn local_hosts(&self) -> Vec<(String, Vec<u16>)> {
-        let ports: Vec<u16> = self.sip.listen.iter().map(|at| at.address.port()).collect();
-        let bound = self.sip.listen.iter().map(|at| at.address.ip());
-        let addresses = bound.chain(self.sip.advertised_address.iter().copied());
-        let host = |ip: std::net::IpAddr| match ip {
-            std::net::IpAddr::V4(ip) => ip.to_string(),
-            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
-        };
-        let hosts = std::iter::once(self.sip.domain.to_lowercase()).chain(addresses.map(host));
-        hosts.map(|host| (host, ports.clone())).collect()
-    }
-
     /// Hosts that may be spoken to wherever they are: the operator named them.
     #[must_use]
     pub fn trusted_hosts(&self) -> Vec<String> {
@@ -342,7 +286,7 @@ fn in_file(name: &str, text: &str, why: &toml::de::Error) -> ConfigFault {
 }
 
 /// Sections say `section.key: why` or only why.
-fn keyed(section: &str, why: &str) -> (String, String) {
+fn keyed(section: &str, why: &str) -> Keyed {
     let is_key = |word: &str| word.starts_with(section) && !word.contains(' ');
     match why.split_once(": ").or_else(|| why.split_once(' ')) {
         Some((key, why)) if is_key(key) => (key.to_owned(), why.to_owned()),

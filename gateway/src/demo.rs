@@ -5,13 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use adapter_sip::config::{Listener, Password, Shield};
+use dialplan::RuleText;
 use gateway_core::AccountId;
 use gateway_procom::{Bearer, Token, Tokens};
 use serde_json::json;
 
 use crate::config::{AccountConfig, Config, DIRECT_TRUNK, PhoneConfig};
 use crate::house::Bound;
-use crate::routes::RouteRule;
 use crate::secrets::{make_private, random_text};
 use crate::switchboard::epoch_ms;
 
@@ -163,10 +163,11 @@ fn configuration(folder: &Path, ports: Ports, passwords: &[String; 2]) -> Config
     config.account.push(account(PERSON, None));
     let phones = PHONES.iter().zip(passwords);
     config.account.extend(phones.map(|(user, password)| account(user, Some(password))));
-    config.route.push(RouteRule {
-        from: "*".to_owned(),
-        pattern: "sip:*".to_owned(),
-        trunk: DIRECT_TRUNK.to_owned(),
+    config.route.push(RuleText {
+        from: "*".into(),
+        pattern: Some("sip:*".to_owned()),
+        trunk: Some(DIRECT_TRUNK.to_owned()),
+        ..RuleText::default()
     });
     config
 }

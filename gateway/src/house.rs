@@ -1,7 +1,7 @@
 //! The gateway put together: what is started, in which order, and how it stops.
 //!
 //! ```text
-//! store -> media plane -> adapters bound -> switchboard -> adapters run -> operator's listener
+//! dialplan -> store -> media plane -> adapters bound -> switchboard -> adapters run -> operator's listener
 //! SIGTERM: refuse new calls -> wait for the last, at most drain_s -> end the rest -> adapters
 //! return -> store written -> exit. A second SIGTERM skips the wait.
 //! ```
@@ -13,16 +13,19 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use adapter_sip::SipAdapter;
+use dialplan::config::Targets;
 use gateway_adapter::{Adapter, AdapterFailed, Metrics, resolver};
 use gateway_core::ids::LEGS_PER_CALL;
 use gateway_media::shell::MediaHandle;
 use gateway_procom::{ProcomAdapter, Tokens};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::admin::{self, Admin};
-use crate::config::Config;
-use crate::resolver::{Targets, serve};
+use crate::config::{Config, ConfigFault};
+use crate::explain::Explainer;
+use crate::planning::Planning;
+use crate::resolver::serve;
 use crate::secrets::{make_private, random_text, write_private};
 use crate::store::{Store, StoreFault};
 use crate::supervisor::{Build, Surroundings, supervise};
@@ -40,6 +43,9 @@ pub enum StartFault {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreFault),
+    /// The dialplan.
+    #[error(transparent)]
+    Dialplan(#[from] ConfigFault),
     /// The media plane.
     #[error("media: {0}")]
     Media(String),
@@ -67,6 +73,7 @@ pub struct House {
     /// What listens where.
     pub bound: Bound,
     controls: mpsc::Sender<Control>,
+    plans: watch::Sender<Arc<Planning>>,
     board: JoinHandle<()>,
     adapters: Vec<JoinHandle<()>>,
     drain: Duration,
@@ -82,6 +89,11 @@ impl House {
         tokens: Tokens,
         targets: Targets,
     ) -> Result<Self, StartFault> {
+        let planning = config.planning(targets, None)?;
+        if !planning.names.has_servers() {
+            tracing::warn!("there is no DNS server: name one in dialplan.dns.servers");
+        }
+        let (plans, plan) = watch::channel(Arc::new(planning));
         let state = &config.gateway.state_dir;
         make_private(state).map_err(|why| StartFault::State(state.clone(), why))?;
         let store = Store::open(state, epoch_ms())?;
@@ -105,11 +117,10 @@ impl House {
             let media = Arc::clone(&media);
             move |command| media.send(command).is_ok()
         });
-        let board =
-            Switchboard::new(config.routes(), sink, store, metrics.clone(), config.capacity());
+        let board = Switchboard::new(plan.clone(), sink, store, metrics.clone(), config.capacity());
         let board = tokio::spawn(board.run(Inlets { controls: receiver, media: media_events }));
         let (resolver, lookups) = resolver();
-        tokio::spawn(serve(lookups, targets));
+        tokio::spawn(serve(lookups, plan.clone()));
         let next_leg = Arc::new(AtomicU64::new(LEGS_PER_CALL));
         let surroundings = Surroundings {
             controls: controls.clone(),
@@ -120,7 +131,8 @@ impl House {
         let mut adapters =
             vec![supervise(procom, rebuild_procom(config, tokens), surroundings.clone())];
         adapters.extend(sip.map(|sip| supervise(sip, rebuild_sip(config), surroundings)));
-        let admin = Admin { token: admin_token.clone(), metrics, media };
+        let explainer = Explainer { controls: controls.clone(), plans: plan };
+        let admin = Admin { token: admin_token.clone(), metrics, media, explainer };
         tokio::spawn(admin::serve(listener, Arc::new(admin)));
         let bound = Bound {
             procom: procom_bound.address,
@@ -129,7 +141,19 @@ impl House {
             admin_token,
         };
         let drain = Duration::from_secs(config.gateway.drain_s);
-        Ok(Self { bound, controls, board, adapters, drain })
+        Ok(Self { bound, controls, plans, board, adapters, drain })
+    }
+
+    /// Puts the dialplan of this configuration in the place of the one in force: for calls that
+    /// begin from now on. Nothing else of the configuration is looked at.
+    ///
+    /// # Errors
+    /// What is wrong with it; the one in force stays so.
+    pub fn reload(&self, config: &Config) -> Result<(), ConfigFault> {
+        let before = Arc::clone(&self.plans.borrow());
+        let targets = before.dialplan.targets.clone();
+        self.plans.send_replace(Arc::new(config.planning(targets, Some(&before))?));
+        Ok(())
     }
 
     /// Stops: waits for calls to end by themselves until `hurry` completes or the drain time is

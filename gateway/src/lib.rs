@@ -4,9 +4,10 @@
 pub mod admin;
 pub mod config;
 pub mod demo;
+pub mod explain;
 pub mod house;
+pub mod planning;
 pub mod resolver;
-pub mod routes;
 pub mod secrets;
 pub mod store;
 pub mod supervisor;

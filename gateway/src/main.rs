@@ -1,4 +1,4 @@
-//! The command line: `demo`, `run`, `check`, `passwd`.
+//! The command line: `demo`, `run`, `check`, `explain`, `passwd`.
 #![expect(clippy::print_stdout, reason = "a command line talks on standard output")]
 
 use std::io::{IsTerminal, Read};
@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use dialplan::Purpose;
+use dialplan::config::Targets;
 use gateway_procom::Tokens;
 use nix::sys::resource::{Resource, setrlimit};
 use procom_gateway::config::Config;
 use procom_gateway::demo::Demo;
+use procom_gateway::explain::{self, Question};
 use procom_gateway::house::House;
-use procom_gateway::resolver::Targets;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Bridges Procom WebRTC and SIP; XMPP and GSM are to come.
@@ -45,6 +47,28 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = "/etc/procom-gateway/gateway.toml")]
         config: PathBuf,
     },
+    /// Explains what would happen to what is dialled, step by step: asks the gateway that runs with
+    /// the configuration, or else the configuration alone.
+    Explain {
+        /// What would be dialled: a number, a name, an address.
+        dialled: String,
+        /// The account that would dial it, or the trunk it would come in by; without, the first
+        /// account.
+        #[arg(long, value_name = "ACCOUNT")]
+        from: Option<String>,
+        /// To write, not to call.
+        #[arg(long)]
+        message: bool,
+        /// The protection asked for: any, encrypted or end-to-end.
+        #[arg(long, value_name = "WORD", default_value = "any")]
+        require: String,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+        /// The configuration.
+        #[arg(long, value_name = "FILE", default_value = "/etc/procom-gateway/gateway.toml")]
+        config: PathBuf,
+    },
     /// Reads a password and prints its hash, for `password_hash` of an account.
     Passwd,
 }
@@ -54,6 +78,12 @@ fn main() -> ExitCode {
         Command::Demo { json, port_base } => demo(json, port_base),
         Command::Run { config } => run(&config),
         Command::Check { config } => check(&config),
+        Command::Explain { dialled, from, message, require, json, config } => {
+            let purpose = if message { Purpose::Message } else { Purpose::Call };
+            explain::require(&require).and_then(|require| {
+                explain(&config, &Question { to: dialled, from, purpose, require }, json)
+            })
+        }
         Command::Passwd => passwd(),
     };
     match outcome {
@@ -68,7 +98,7 @@ fn main() -> ExitCode {
 fn demo(as_json: bool, port_base: Option<u16>) -> Result<(), String> {
     let demo = Demo::prepare(port_base)?;
     let announce = |house: &House| println!("{}", demo.announce(&house.bound, as_json));
-    serve(&demo.config, demo.tokens.clone(), Targets::LoopbackOnly, announce)
+    serve(&demo.config, None, demo.tokens.clone(), announce)
 }
 
 fn run(path: &Path) -> Result<(), String> {
@@ -90,13 +120,13 @@ fn run(path: &Path) -> Result<(), String> {
         }
         println!("health and metrics: http://{}/", bound.admin);
     };
-    serve(&config, tokens, Targets::Public(config.trusted_hosts()), announce)
+    serve(&config, Some(path), tokens, announce)
 }
 
 fn serve(
     config: &Config,
+    file: Option<&Path>,
     tokens: Tokens,
-    targets: Targets,
     announce: impl FnOnce(&House),
 ) -> Result<(), String> {
     log(&config.gateway.log)?;
@@ -109,23 +139,48 @@ fn serve(
         .build()
         .map_err(|why| why.to_string())?;
     runtime.block_on(async {
+        // Without a file it is the demo, which calls this machine only.
+        let targets = match file {
+            Some(_) => Targets::Public(config.trusted_hosts()),
+            None => Targets::LoopbackOnly,
+        };
         let house = House::start(config, tokens, targets).await.map_err(|why| why.to_string())?;
         announce(&house);
         let mut terminate = signal(SignalKind::terminate()).map_err(|why| why.to_string())?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|why| why.to_string())?;
+        let mut hangup = signal(SignalKind::hangup()).map_err(|why| why.to_string())?;
         let mut stop = async || {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
         };
-        stop().await;
+        loop {
+            tokio::select! {
+                () = stop() => break,
+                _ = hangup.recv() => reload(&house, file),
+            }
+        }
         house.stop(stop()).await;
         Ok(())
     })
 }
 
+/// SIGHUP: the dialplan of the file, its rules and its contacts, for calls from now on.
+fn reload(house: &House, file: Option<&Path>) {
+    let Some(file) = file else { return tracing::info!("the demo has no file to read again") };
+    match Config::load(file).and_then(|config| house.reload(&config)) {
+        Ok(()) => tracing::info!("the dialplan was read again"),
+        Err(why) => tracing::error!(%why, "the dialplan in force stays: the new one is wrong"),
+    }
+}
+
 fn log(filter: &str) -> Result<(), String> {
+    // The DNS crates log names, and names of ENUM are numbers.
+    let filter = format!(
+        "{filter},{}",
+        ["resolver", "net", "proto"].map(|part| format!("hickory_{part}=off")).join(",")
+    );
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .map_err(|why| format!("gateway.log: {why}"))?;
     tracing_subscriber::fmt()
@@ -138,7 +193,15 @@ fn log(filter: &str) -> Result<(), String> {
 
 fn check(path: &Path) -> Result<(), String> {
     let config = Config::load(path).map_err(|why| why.to_string())?;
+    let targets = Targets::Public(config.trusted_hosts());
+    config.dialplan(targets).map_err(|why| why.to_string())?;
     print!("{}", toml::to_string(&config).map_err(|why| why.to_string())?);
+    Ok(())
+}
+
+fn explain(path: &Path, question: &Question, as_json: bool) -> Result<(), String> {
+    let config = Config::load(path).map_err(|why| why.to_string())?;
+    println!("{}", explain::explain(&config, question, as_json)?.trim_end());
     Ok(())
 }
 

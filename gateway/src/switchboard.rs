@@ -3,13 +3,15 @@
 //! ```text
 //! adapters --Event--+                      +--Command--> adapters (Outlet: never waits)
 //! media ----Event---+--> Switchboard ------+--MediaCommand--> media plane
-//! timers -----------+    (calls, routes)   +--Write--> store
+//! timers -----------+    (calls, reach)    +--Write--> store
+//! dialplan -Planned-+
 //! supervisor -Control+
 //! ```
 //!
 //! A call shares nothing: if its machine panics, only that call is dropped.
 #![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock")]
 
+mod planner;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -18,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use dialplan::{Purpose, Reach};
 use gateway_adapter::{Command, Event, LinkState, Metrics, Outlet};
 use gateway_core::call::{Call, Input, Limits, Output, Record};
 use gateway_core::ids::LEGS_PER_CALL;
@@ -29,8 +32,9 @@ use gateway_core::{Cause, LegId, TrunkId};
 use prometheus::{Histogram, HistogramOpts};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::routes::Routes;
+use crate::planning::Plans;
 use crate::store::{Store, Unfinished};
+use planner::Planner;
 use slot::{Slot, next_event};
 
 /// How often a command that did not fit is tried again.
@@ -45,6 +49,8 @@ pub enum Control {
     Detach(&'static str),
     /// Refuse new calls; say when the last one is over.
     Drain(oneshot::Sender<()>),
+    /// Say what can be reached now.
+    Reach(oneshot::Sender<Reach>),
     /// End every call now.
     EndAll,
     /// Return: the adapters' command channels close, and they return too.
@@ -76,7 +82,7 @@ pub struct Switchboard {
     account_of_call: BTreeMap<u64, String>,
     trunk_calls: BTreeSet<u64>,
     work: VecDeque<(u64, Input)>,
-    routes: Routes,
+    planner: Planner,
     media: MediaSink,
     store: Store,
     unfinished: Vec<Unfinished>,
@@ -100,7 +106,7 @@ impl Switchboard {
     /// A switchboard without adapters yet.
     #[must_use]
     pub fn new(
-        routes: Routes,
+        plans: Plans,
         media: MediaSink,
         (store, unfinished): (Store, Vec<Unfinished>),
         metrics: Metrics,
@@ -119,7 +125,7 @@ impl Switchboard {
             account_of_call: BTreeMap::new(),
             trunk_calls: BTreeSet::new(),
             work: VecDeque::new(),
-            routes,
+            planner: Planner::new(plans),
             media,
             store,
             unfinished,
@@ -146,6 +152,7 @@ impl Switchboard {
                     let call = event.port().0 / LEGS_PER_CALL;
                     self.feed(call, Input::Media(event));
                 }
+                planned = self.planner.next() => self.handle_planned(planned),
                 () = sleep => self.handle_timeout(),
             }
         }
@@ -186,6 +193,10 @@ impl Switchboard {
                 }
                 self.check_drained();
             }
+            Control::Reach(asked) => {
+                // Whoever asked may have stopped waiting.
+                let _ = asked.send(self.planner.reach.clone());
+            }
             Control::EndAll => {
                 for id in self.calls.keys().copied().collect::<Vec<_>>() {
                     self.feed(id, Input::End(Cause::Shutdown));
@@ -207,7 +218,7 @@ impl Switchboard {
     fn detach(&mut self, name: &str) {
         let Some(at) = self.slots.iter().position(|slot| slot.name == name) else { return };
         let slot = self.slots.remove(at);
-        self.routes.forget(name);
+        self.planner.reach.forget(name);
         for trunk in &slot.links {
             self.metrics.link(trunk, false);
         }
@@ -232,7 +243,9 @@ impl Switchboard {
                 }
             }
             Event::Sent(..) | Event::Confirmed(_) | Event::Composing(_) => {}
-            Event::Located(account, locations) => self.routes.locate(name, account, locations),
+            Event::Located(account, locations) => {
+                self.planner.reach.locate(name, account, locations);
+            }
             Event::Link(trunk, state) => self.handle_link(name, trunk, state),
             Event::Journal(leg, entry) => self.store.journal(leg, name, entry),
             Event::Released(key) => self.store.released(key),
@@ -254,7 +267,7 @@ impl Switchboard {
         if let Some(slot) = self.slots.iter_mut().find(|slot| slot.name == name) {
             slot.links.insert(trunk.clone());
         }
-        self.routes.link(trunk, profiles);
+        self.planner.reach.link(trunk, profiles);
     }
 
     fn handle_incoming(&mut self, name: &str, incoming: Incoming) {
@@ -355,11 +368,7 @@ impl Switchboard {
                     self.work.push_back((id, Input::Media(failed)));
                 }
             }
-            Output::Resolve(inquiry) => {
-                let routes = self.routes.find(&inquiry);
-                let routes = routes.and_then(|groups| self.afford(id, groups));
-                self.work.push_back((id, Input::Routes(routes)));
-            }
+            Output::Resolve(inquiry) => self.plan(id, *inquiry, Purpose::Call),
             Output::Record(record) => self.over(id, *record),
         }
     }

@@ -68,7 +68,9 @@ impl Cache {
         let time = match &answer {
             Answer::Found { ttl_s, .. } => (*ttl_s).clamp(1, MAX_TTL_S),
             Answer::Nothing { ttl_s, .. } => (*ttl_s).clamp(1, MAX_NEGATIVE_TTL_S),
-            Answer::Failed(Failure::Bogus | Failure::BadName | Failure::TooMany) => return answer,
+            Answer::Failed(
+                Failure::Bogus | Failure::BadName | Failure::TooMany | Failure::NoServer,
+            ) => return answer,
             Answer::Failed(Failure::ServFail | Failure::Timeout) => {
                 return self.last_good(question, now).unwrap_or_else(|| {
                     let (good_until, kept_until) = (now + FAILURE, now + FAILURE);

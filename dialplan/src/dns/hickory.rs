@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 
 use super::Dns;
 use super::cache::Cache;
+use super::hosts::Hosts;
 use super::servers::{self, ServerText};
 use crate::config::DnsConfig;
 use crate::lookup::{Answer, Failure, Kind, MAX_RECORDS, Naptr, Proof, Question, Record, Srv};
@@ -31,6 +32,8 @@ const ATTEMPT: Duration = Duration::from_millis(600);
 const NEGATIVE_TTL_S: u32 = 60;
 /// Where the system names its servers.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// Where the system names hosts.
+const HOSTS: &str = "/etc/hosts";
 
 /// Why there can be no resolver.
 #[derive(Debug, thiserror::Error)]
@@ -44,14 +47,13 @@ pub enum DnsFault {
     /// A server is not written as servers are.
     #[error("{0}")]
     Server(String),
-    /// No server is named, here or by the system.
-    #[error("there is no DNS server: name one in dialplan.dns.servers")]
-    NoServer,
 }
 
 /// Asks servers, and remembers.
 pub struct Resolver {
-    hickory: TokioResolver,
+    /// None where neither the configuration nor the system names a server.
+    hickory: Option<TokioResolver>,
+    hosts: Hosts,
     cache: Mutex<Cache>,
     permits: Semaphore,
     deadline: Duration,
@@ -72,11 +74,10 @@ impl Resolver {
     pub fn new(config: &DnsConfig) -> Result<Self, DnsFault> {
         let mut texts = servers::read_all(&config.servers).map_err(DnsFault::Server)?;
         if texts.is_empty() {
-            texts = servers::of_system(&read(RESOLV_CONF)?);
+            // A machine without the file has no servers.
+            texts = servers::of_system(&read(RESOLV_CONF).unwrap_or_default());
         }
-        if texts.is_empty() {
-            return Err(DnsFault::NoServer);
-        }
+        let is_served = !texts.is_empty();
         let name_servers = texts.iter().map(name_server).collect();
         let config_of_servers = ResolverConfig::from_name_servers(name_servers);
         let provider = TokioRuntimeProvider::default();
@@ -94,7 +95,8 @@ impl Resolver {
         }
         let hickory = builder.build().map_err(|why| DnsFault::Server(why.to_string()))?;
         Ok(Self {
-            hickory,
+            hickory: is_served.then_some(hickory),
+            hosts: Hosts::read(&read(HOSTS).unwrap_or_default()),
             cache: Mutex::new(Cache::new(config.cache.max(1))),
             permits: Semaphore::new(AT_ONCE),
             deadline: config.question(),
@@ -102,7 +104,14 @@ impl Resolver {
         })
     }
 
+    /// Whether there is anybody to ask.
+    #[must_use]
+    pub const fn has_servers(&self) -> bool {
+        self.hickory.is_some()
+    }
+
     async fn ask_servers(&self, question: &Question) -> Answer {
+        let Some(hickory) = &self.hickory else { return Answer::Failed(Failure::NoServer) };
         let Ok(mut name) = Name::from_ascii(&question.name) else {
             return Answer::Failed(Failure::BadName);
         };
@@ -113,7 +122,7 @@ impl Resolver {
             Kind::A => RecordType::A,
             Kind::Aaaa => RecordType::AAAA,
         };
-        match tokio::time::timeout(self.deadline, self.hickory.lookup(name, kind)).await {
+        match tokio::time::timeout(self.deadline, hickory.lookup(name, kind)).await {
             Ok(Ok(lookup)) => self.answer(question.kind, &lookup),
             Ok(Err(fault)) => self.failure(&fault),
             Err(_) => Answer::Failed(Failure::Timeout),
@@ -190,6 +199,9 @@ impl Resolver {
 
 impl Dns for Resolver {
     async fn ask(&self, question: &Question) -> Answer {
+        if let Some(answer) = self.hosts.answer(question) {
+            return answer;
+        }
         if let Some(answer) = self.cache().find(question, Instant::now()) {
             return answer;
         }

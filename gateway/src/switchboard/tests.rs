@@ -11,7 +11,10 @@ use gateway_core::route::{Location, Origin, Require};
 use gateway_core::{Address, Answer, Offer};
 
 use super::*;
-use crate::routes::RouteRule;
+use crate::config::Config;
+use dialplan::config::Targets;
+use dialplan::{Dialplan, Rules};
+use tokio::sync::watch;
 
 struct House {
     controls: mpsc::Sender<Control>,
@@ -54,9 +57,15 @@ async fn house(name: &str, calls: usize) -> House {
     std::fs::create_dir_all(&folder).expect("a folder");
     let store = Store::open(&folder, 1).expect("a store");
     let names = ["alice", "bob"].map(|name| (name.to_owned(), name.into()));
-    let limit = Duration::from_secs(60);
-    let rule = RouteRule { from: "*".into(), pattern: "+45*".into(), trunk: "sip.pbx".into() };
-    let routes = Routes::new(BTreeMap::from(names), Vec::new(), vec![rule], Vec::new(), limit);
+    let rules = Rules::parse("[[route]]\nmatch = \"+45*\"\ntrunk = \"sip.pbx\"\n").expect("a rule");
+    let dialplan = Dialplan {
+        accounts: BTreeMap::from(names),
+        rules: vec![Arc::new(rules)],
+        ..Dialplan::default()
+    };
+    let mut planning = Config::default().planning(Targets::LoopbackOnly, None).expect("a plan");
+    planning.dialplan = Arc::new(dialplan);
+    let (_, plans) = watch::channel(Arc::new(planning));
     let metrics = Metrics::new();
     let (sender, media_events) = mpsc::unbounded_channel();
     let capacity = Capacity {
@@ -65,7 +74,7 @@ async fn house(name: &str, calls: usize) -> House {
         trunk_calls_per_account: 1,
         limits: Limits::default(),
     };
-    let board = Switchboard::new(routes, media(sender), store, metrics.clone(), capacity);
+    let board = Switchboard::new(plans, media(sender), store, metrics.clone(), capacity);
     let (controls, receiver) = mpsc::channel(16);
     tokio::spawn(board.run(Inlets { controls: receiver, media: media_events }));
     let next_leg = Arc::new(AtomicU64::new(LEGS_PER_CALL));
