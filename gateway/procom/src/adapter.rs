@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use gateway_adapter::{Adapter, AdapterFailed, Edge, Event, LinkState, Running};
 use gateway_core::media::Profile;
@@ -138,6 +138,7 @@ async fn run(adapter: ProcomAdapter, edge: Edge) -> Result<(), AdapterFailed> {
         ice_servers: adapter.config.ice_servers,
         networks: adapter.networks,
         tokens: adapter.tokens,
+        first_intake: first_intake(),
     });
     let mut shell = Shell::new(hub, edge, Verifier::start(adapter.accounts)?);
     tracing::info!(address = %adapter.address, "procom clients are served");
@@ -147,7 +148,7 @@ async fn run(adapter: ProcomAdapter, edge: Edge) -> Result<(), AdapterFailed> {
         let due = shell.hub.poll_timeout();
         tokio::select! {
             command = shell.edge.next() => match command {
-                Some(command) => shell.hub.handle_command(command),
+                Some(command) => shell.hub.handle_command(command, now()),
                 None => break,
             },
             Some(message) = from_sockets.recv() => shell.handle_socket(message),
@@ -174,7 +175,18 @@ async fn run(adapter: ProcomAdapter, edge: Edge) -> Result<(), AdapterFailed> {
 
 fn now() -> Now {
     let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    Now { at: Instant::now(), unix_s: unix.map_or(0, |since| since.as_secs()) }
+    Now { at: Instant::now(), unix_ms: unix.map_or(0, milliseconds) }
+}
+
+fn milliseconds(since: Duration) -> u64 {
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Half of all numbers are left to count on.
+fn first_intake() -> u64 {
+    let mut bytes = [0; 8];
+    SystemRandom::new().fill(&mut bytes).expect("the system has random numbers");
+    u64::from_be_bytes(bytes) >> 1
 }
 
 /// Random bytes of the system, and leg ids of the edge.
@@ -240,6 +252,19 @@ impl Shell {
                 Output::Leg(leg, event) => self.edge.report(Event::Leg(leg, event)),
                 Output::Located(account, locations) => {
                     self.edge.report(Event::Located(account, locations));
+                }
+                Output::Received(received) => {
+                    let intake = received.intake;
+                    if self.edge.try_report(Event::Received(received)).is_err() {
+                        self.hub.handle_no_room(intake);
+                    }
+                }
+                Output::Confirmed(confirmation) => {
+                    self.edge.report(Event::Confirmed(confirmation));
+                }
+                // It is worth nothing later, so it does not wait.
+                Output::Composing(composing) => {
+                    let _ = self.edge.try_report(Event::Composing(composing));
                 }
                 Output::Sent(delivery, handover) => {
                     self.edge.report(Event::Sent(delivery, handover));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bucket::Rate;
 use crate::secret::Secret;
 
 /// Shortest and longest life of TURN credentials, in seconds.
@@ -92,6 +93,10 @@ pub struct Limits {
     pub calls_per_session: usize,
     /// Frames a second from one client; more are read later.
     pub frames_per_second: u32,
+    /// Messages a second from one session, four seconds' worth at once; more are refused.
+    pub messages_per_second: u32,
+    /// Messages a minute from one guest, twenty at once; more are refused.
+    pub guest_messages_per_minute: u32,
 }
 
 impl Default for Limits {
@@ -104,6 +109,8 @@ impl Default for Limits {
             sessions_per_token: 32,
             calls_per_session: 16,
             frames_per_second: 50,
+            messages_per_second: 50,
+            guest_messages_per_minute: 60,
         }
     }
 }
@@ -146,6 +153,17 @@ impl ProcomConfig {
 }
 
 impl Limits {
+    /// How fast an account's client may write.
+    pub(crate) fn messages(&self) -> Rate {
+        let per_second = self.messages_per_second.max(1);
+        Rate { burst: per_second.saturating_mul(4), every: Duration::from_secs(1) / per_second }
+    }
+
+    /// How fast a guest may write.
+    pub(crate) fn guest_messages(&self) -> Rate {
+        Rate { burst: 20, every: Duration::from_secs(60) / self.guest_messages_per_minute.max(1) }
+    }
+
     fn check(&self) -> Result<(), String> {
         let counts = [
             ("connections", self.connections),
@@ -155,6 +173,8 @@ impl Limits {
             ("sessions_per_token", self.sessions_per_token),
             ("calls_per_session", self.calls_per_session),
             ("frames_per_second", self.frames_per_second as usize),
+            ("messages_per_second", self.messages_per_second as usize),
+            ("guest_messages_per_minute", self.guest_messages_per_minute as usize),
         ];
         match counts.iter().find(|(_, count)| !(1..=1_000_000).contains(count)) {
             Some((name, _)) => Err(format!("procom.limits.{name}: a number from 1 to 1000000")),

@@ -8,6 +8,7 @@
 //! SDP stays text, because only the leg knows what refusing it means.
 
 mod gateway;
+mod messages;
 mod read;
 #[cfg(test)]
 pub(crate) mod schema;
@@ -17,6 +18,7 @@ mod tests;
 pub(crate) use gateway::{
     CandidateBody, GatewayFrame, IceServerFrame, IncomingFrame, Welcome, require_word,
 };
+pub(crate) use messages::{MessageFrame, MessageRequest, Moment};
 pub(crate) use read::read;
 
 use std::time::Duration;
@@ -114,9 +116,19 @@ impl Refusal {
 /// How somebody signs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Hello {
-    Password { user: String, password: Secret },
-    Token(Secret),
-    Resume { secret: Secret, received: u64 },
+    Password {
+        user: String,
+        password: Secret,
+    },
+    /// `visitor` makes a guest the same guest again.
+    Token {
+        token: Secret,
+        visitor: Option<Secret>,
+    },
+    Resume {
+        secret: Secret,
+        received: u64,
+    },
 }
 
 /// A frame of a client, checked.
@@ -128,8 +140,19 @@ pub(crate) enum ClientFrame {
     Within(String, WithinCall),
     /// An error of the client's that is about no call.
     Error,
-    /// Messages, presence and the like, with the id they carry.
-    Messaging(Option<String>),
+    /// The client writes to somebody.
+    Message(Box<MessageRequest>),
+    /// A message of that id has arrived at the client.
+    Ack(String),
+    /// A message of that id was read.
+    Read(String),
+    /// The client's user is writing to somebody, or has stopped.
+    Composing {
+        with: String,
+        is_on: bool,
+    },
+    /// How reachable people are: not served yet.
+    Presence,
 }
 
 /// The client calls somebody.

@@ -8,30 +8,29 @@
 //!
 //! A socket begins with `hello`. What comes while its password is looked at waits.
 
+mod boundary;
 mod hello;
+mod messages;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gateway_adapter::Command;
-use gateway_core::leg::{Dial, Incoming, LegCommand, LegEvent};
-use gateway_core::message::{DeliveryId, Handover};
-use gateway_core::route::Location;
+use gateway_core::leg::{Dial, LegCommand, LegEvent};
+use gateway_core::message::DeliveryId;
 use gateway_core::{AccountId, Cause, LegId};
 
-use crate::accounts::Verified;
 use crate::attempts::{Attempt, Attempts};
-use crate::config::{IceServer, Limits};
 use crate::frame::{Code, GatewayFrame, Refusal};
 use crate::fresh::Fresh;
 use crate::ice;
 use crate::leg::Loss;
-use crate::secret::Secret;
 use crate::session::{self, Conduct, Link, Peer, Session, SessionId, SocketId};
-use crate::token::Tokens;
+
+pub(crate) use boundary::{Closing, Now, Output, Setup, Verdict};
+use messages::Post;
 
 /// How long a socket may take to say a `hello` that is accepted.
 const HELLO_LIMIT: Duration = Duration::from_secs(10);
@@ -45,58 +44,6 @@ pub(crate) const CLOSE_POLICY: u16 = 1008;
 pub(crate) const CLOSE_RESTART: u16 = 1012;
 pub(crate) const CLOSE_EXPIRED: u16 = 4000;
 pub(crate) const CLOSE_TAKEN_OVER: u16 = 4001;
-
-/// What time it is: on a clock that only goes forward, and on the wall.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Now {
-    pub(crate) at: Instant,
-    pub(crate) unix_s: u64,
-}
-
-/// How the gateway is set up.
-#[derive(Debug)]
-pub(crate) struct Setup {
-    pub(crate) limits: Limits,
-    pub(crate) resume: Duration,
-    pub(crate) ice_servers: Vec<IceServer>,
-    pub(crate) networks: Vec<String>,
-    pub(crate) tokens: Tokens,
-}
-
-/// What came of a look at a password.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Right(Verified),
-    Wrong,
-    /// There were too many to look at.
-    Overload,
-}
-
-/// How a socket ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Closing {
-    /// The client closed it on purpose (1000, 1001).
-    Clean,
-    /// Anything else.
-    Dropped,
-}
-
-/// What the hub says.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Output {
-    Send(SocketId, Arc<str>),
-    /// Closes a socket after what was sent; nothing more is expected of it.
-    Close(SocketId, u16, &'static str),
-    /// Have a password looked at.
-    Verify(SocketId, String, Secret),
-    /// A new leg. If there is no room for it, `handle_busy` is told.
-    Incoming(Box<Incoming>),
-    Leg(LegId, LegEvent),
-    Located(AccountId, Vec<Location>),
-    Sent(DeliveryId, Handover),
-    Released(u64),
-    Fault(&'static str),
-}
 
 #[derive(Debug)]
 enum Socket {
@@ -116,6 +63,7 @@ enum Deadline {
     Refusal(SocketId),
     Resume(SessionId),
     IceServers(SessionId),
+    Acknowledgement(DeliveryId),
 }
 
 /// All sockets and sessions.
@@ -130,6 +78,8 @@ pub(crate) struct Hub {
     id_of_contact: BTreeMap<String, SessionId>,
     id_of_leg: BTreeMap<LegId, SessionId>,
     ids_of_who: BTreeMap<String, BTreeSet<SessionId>>,
+    ids_of_mailbox: BTreeMap<String, BTreeSet<SessionId>>,
+    post: Post,
     deadlines: BTreeSet<(Instant, Deadline)>,
     next_session: u64,
     is_draining: bool,
@@ -140,6 +90,7 @@ impl Hub {
     /// With nobody connected.
     pub(crate) fn new(setup: Setup) -> Self {
         Self {
+            post: Post::new(setup.first_intake),
             setup,
             attempts: Attempts::default(),
             socket_of_id: BTreeMap::new(),
@@ -148,6 +99,7 @@ impl Hub {
             id_of_contact: BTreeMap::new(),
             id_of_leg: BTreeMap::new(),
             ids_of_who: BTreeMap::new(),
+            ids_of_mailbox: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             next_session: 1,
             is_draining: false,
@@ -186,7 +138,7 @@ impl Hub {
                 let conduct = self
                     .session_of_id
                     .get_mut(&id)
-                    .map(|session| session.handle_text(&text, now.at, || fresh.leg(), is_draining));
+                    .map(|session| session.handle_text(&text, now, || fresh.leg(), is_draining));
                 self.judge(id, conduct);
             }
             Some(Socket::Verifying { held, .. }) if held.len() < HELD_FRAMES => held.push(text),
@@ -235,7 +187,7 @@ impl Hub {
     }
 
     /// Takes what the switchboard asks.
-    pub(crate) fn handle_command(&mut self, command: Command) {
+    pub(crate) fn handle_command(&mut self, command: Command, now: Now) {
         match command {
             Command::Leg(leg, LegCommand::Dial(dial)) => self.handle_dial(leg, &dial),
             Command::Leg(leg, command) => {
@@ -245,12 +197,10 @@ impl Hub {
             }
             // Nothing of a Procom leg outlives the gateway.
             Command::Release(key, _) => self.outputs.push_back(Output::Released(key)),
-            Command::Send(dispatch) => {
-                let reason = "Procom clients are not written to".to_owned();
-                let never = Handover::Never(Cause::NotAcceptable, reason);
-                self.outputs.push_back(Output::Sent(dispatch.delivery, never));
-            }
-            Command::Settle(..) | Command::Receipt(_) | Command::Composing(..) => {}
+            Command::Send(dispatch) => self.handle_dispatch(*dispatch, now),
+            Command::Settle(intake, settlement) => self.handle_settled(intake, settlement),
+            Command::Receipt(receipt) => self.handle_receipt(&receipt),
+            Command::Composing(_, composing) => self.handle_composing(&composing),
             Command::Drain => self.is_draining = true,
         }
     }
@@ -285,6 +235,7 @@ impl Hub {
                     }
                 }
                 Deadline::IceServers(id) => self.send_ice_servers(id, now),
+                Deadline::Acknowledgement(delivery) => self.handle_unacknowledged(delivery),
             }
         }
     }
@@ -328,7 +279,7 @@ impl Hub {
         else {
             return;
         };
-        let ice_servers = ice::servers(&self.setup.ice_servers, &name, now.unix_s);
+        let ice_servers = ice::servers(&self.setup.ice_servers, &name, now.unix_s());
         self.with_session(id, |session| session.send(&GatewayFrame::IceServers { ice_servers }));
         self.schedule_ice_servers(id, now);
     }
@@ -356,7 +307,7 @@ impl Hub {
 
     fn drain(&mut self, id: SessionId) {
         while let Some(output) = self.session_of_id.get_mut(&id).and_then(Session::poll_output) {
-            self.outputs.push_back(match output {
+            let output = match output {
                 session::Output::Send(socket, text) => Output::Send(socket, text),
                 session::Output::Incoming(incoming) => {
                     self.id_of_leg.insert(incoming.leg, id);
@@ -369,7 +320,21 @@ impl Hub {
                     Output::Leg(leg, event)
                 }
                 session::Output::Fault(kind) => Output::Fault(kind),
-            });
+                session::Output::Written(message) => {
+                    self.handle_written(id, *message);
+                    continue;
+                }
+                session::Output::Acknowledged(message) => {
+                    self.handle_acknowledged(id, message);
+                    continue;
+                }
+                session::Output::Read(message) => {
+                    self.handle_read(id, message);
+                    continue;
+                }
+                session::Output::Composing(composing) => Output::Composing(composing),
+            };
+            self.outputs.push_back(output);
         }
     }
 
@@ -381,13 +346,9 @@ impl Hub {
         let birth = session.birth();
         self.id_of_secret.remove(&hello::digest(birth.secret.reveal()));
         self.id_of_contact.remove(&birth.contact);
-        let key = birth.who.key();
-        if let Some(ids) = self.ids_of_who.get_mut(&key) {
-            ids.remove(&id);
-            if ids.is_empty() {
-                self.ids_of_who.remove(&key);
-            }
-        }
+        let (key, mailbox) = (birth.who.key(), birth.who.mailbox().to_owned());
+        strike(&mut self.ids_of_who, &key, id);
+        strike(&mut self.ids_of_mailbox, &mailbox, id);
         if let Link::Attached(socket) = session.link() {
             match loss {
                 // Its socket is gone already, or is told by another close code.
@@ -400,6 +361,7 @@ impl Hub {
         if let Some(account) = birth.who.account() {
             self.report_located(account.clone(), &key);
         }
+        self.give_back_mail(&mailbox);
     }
 
     fn report_located(&mut self, account: AccountId, key: &str) {
@@ -422,6 +384,16 @@ impl Hub {
     fn close(&mut self, socket: SocketId, code: u16, why: &'static str) {
         if self.socket_of_id.remove(&socket).is_some() {
             self.outputs.push_back(Output::Close(socket, code, why));
+        }
+    }
+}
+
+/// Takes a session out of a set of them; empty sets are not kept.
+fn strike(ids_of: &mut BTreeMap<String, BTreeSet<SessionId>>, key: &str, id: SessionId) {
+    if let Some(ids) = ids_of.get_mut(key) {
+        ids.remove(&id);
+        if ids.is_empty() {
+            ids_of.remove(key);
         }
     }
 }

@@ -44,6 +44,18 @@ impl Ledger {
         self.received
     }
 
+    /// How many objects were sent.
+    pub(crate) const fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// The client has what was sent up to that number, so that it need not be kept.
+    pub(crate) fn forget_until(&mut self, number: u64) {
+        let lacking = self.sent.saturating_sub(number);
+        let lacking = usize::try_from(lacking).unwrap_or(usize::MAX);
+        self.kept.drain(..self.kept.len().saturating_sub(lacking));
+    }
+
     /// What a client that has received so many objects lacks, oldest first. What it has is forgotten.
     ///
     /// # Errors
@@ -96,12 +108,14 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         Send,
+        /// The client says that it has all which has arrived.
+        Forget,
         /// The socket drops after this many of the objects under way have arrived.
         DropAfter(usize),
     }
 
     fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![4 => Just(Step::Send), 1 => (0_usize..6).prop_map(Step::DropAfter)]
+        prop_oneof![4 => Just(Step::Send), 1 => Just(Step::Forget), 1 => (0_usize..6).prop_map(Step::DropAfter)]
     }
 
     proptest! {
@@ -118,6 +132,7 @@ mod tests {
                         sent.push(text.clone());
                         under_way.push(text);
                     }
+                    Step::Forget => ledger.forget_until(delivered.len() as u64),
                     Step::DropAfter(arrived) => {
                         delivered.extend(under_way.drain(..).take(arrived));
                         under_way = texts(ledger.missing(delivered.len() as u64));

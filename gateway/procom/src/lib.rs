@@ -34,6 +34,7 @@ mod hub;
 mod ice;
 mod ledger;
 mod leg;
+mod memory;
 mod secret;
 mod server;
 mod session;

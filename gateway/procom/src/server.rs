@@ -171,15 +171,16 @@ where
         .with_upgrades();
     // What goes wrong here is between the peer and its own connection.
     let _ = timeout(context.pace.requests, served).await;
-    let Ok((upgrade, origin)) = upgrades.try_recv() else {
+    let Ok((upgrade, origin, is_home)) = upgrades.try_recv() else {
         return;
     };
     if let Ok(stream) = upgrade.await {
-        socket::run(TokioIo::new(stream), socket, Peer { ip, origin }, context).await;
+        let peer = Peer { ip, origin, is_home };
+        socket::run(TokioIo::new(stream), socket, peer, context).await;
     }
 }
 
-type Upgrades = mpsc::Sender<(OnUpgrade, Option<String>)>;
+type Upgrades = mpsc::Sender<(OnUpgrade, Option<String>, bool)>;
 
 fn respond(
     mut request: Request<Incoming>,
@@ -195,7 +196,7 @@ fn respond(
     }
     match policy.check_upgrade(&request, &host) {
         Ok(accepted) => {
-            let upgrade = (hyper::upgrade::on(&mut request), accepted.origin);
+            let upgrade = (hyper::upgrade::on(&mut request), accepted.origin, accepted.is_home);
             match upgraded.try_send(upgrade) {
                 Ok(()) => accepted.response,
                 Err(_) => pages::plain(hyper::StatusCode::BAD_REQUEST),

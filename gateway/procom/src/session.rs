@@ -9,6 +9,7 @@
 //! ```
 
 mod calls;
+mod messages;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -17,14 +18,17 @@ use std::time::{Duration, Instant};
 
 use gateway_core::leg::{Incoming, LegEvent};
 use gateway_core::media::Profile;
+use gateway_core::message::{Composing, Message, MessageId};
 use gateway_core::route::{Location, Origin};
 use gateway_core::{AccountId, Address, LegId, TrunkId};
 
 use crate::bucket::{Bucket, Rate};
 use crate::frame::{ClientFrame, Code, GatewayFrame, Refusal, read};
+use crate::hub::Now;
 use crate::ledger::{Gap, Ledger};
 use crate::leg::{Leg, Loss};
 use crate::secret::Secret;
+use messages::Chat;
 
 /// What a client may send that no client should, before it is disconnected.
 pub(crate) const GARBAGE: Rate = Rate { burst: 20, every: Duration::from_secs(10) };
@@ -57,6 +61,14 @@ impl Who {
         }
     }
 
+    /// What its messages are kept under: the name of its address.
+    pub(crate) fn mailbox(&self) -> &str {
+        match self {
+            Self::Account { account, .. } => account.as_str(),
+            Self::Guest { name, .. } => name,
+        }
+    }
+
     /// Its Procom address.
     pub(crate) fn address(&self) -> Address {
         match self {
@@ -79,7 +91,8 @@ impl Who {
         }
     }
 
-    fn origin(&self) -> Origin {
+    /// Who writes and calls, for the switchboard.
+    pub(crate) fn origin(&self) -> Origin {
         let (account, verified, only) = match self {
             Self::Account { account, .. } => (Some(account.clone()), true, None),
             Self::Guest { only, .. } => (None, false, Some(only.clone())),
@@ -100,6 +113,8 @@ pub(crate) struct Birth {
     pub(crate) contact: String,
     pub(crate) resume: Duration,
     pub(crate) calls_limit: usize,
+    /// How fast its client may write.
+    pub(crate) messages: Rate,
 }
 
 /// Whether a socket carries the session.
@@ -118,6 +133,14 @@ pub(crate) enum Output {
     Incoming(Box<Incoming>),
     /// Something about a leg.
     Leg(LegId, LegEvent),
+    /// A message of the client's.
+    Written(Box<Message>),
+    /// The client has a message.
+    Acknowledged(MessageId),
+    /// The person has read a message.
+    Read(MessageId),
+    /// The person is writing, or has stopped.
+    Composing(Box<Composing>),
     /// The client misbehaved in a way that has a name.
     Fault(&'static str),
 }
@@ -140,6 +163,7 @@ pub(crate) struct Session {
     leg_of_call: BTreeMap<String, Leg>,
     call_of_leg: BTreeMap<LegId, String>,
     ended_calls: VecDeque<String>,
+    chat: Chat,
     garbage: Bucket,
     next_call: u64,
     outputs: VecDeque<Output>,
@@ -155,6 +179,7 @@ impl Session {
             leg_of_call: BTreeMap::new(),
             call_of_leg: BTreeMap::new(),
             ended_calls: VecDeque::new(),
+            chat: Chat::new(now),
             garbage: Bucket::new(now),
             next_call: 1,
             outputs: VecDeque::new(),
@@ -224,17 +249,17 @@ impl Session {
     pub(crate) fn handle_text(
         &mut self,
         text: &str,
-        now: Instant,
+        now: Now,
         leg: impl FnOnce() -> LegId,
         is_draining: bool,
     ) -> Conduct {
         self.ledger.note_received();
         match read(text) {
             Ok(frame) => {
-                self.handle_frame(frame, leg, is_draining);
+                self.handle_frame(frame, now, leg, is_draining);
                 Conduct::Fine
             }
-            Err(refusal) => self.refuse(refusal, now),
+            Err(refusal) => self.refuse(refusal, now.at),
         }
     }
 
@@ -266,7 +291,13 @@ impl Session {
         }
     }
 
-    fn handle_frame(&mut self, frame: ClientFrame, leg: impl FnOnce() -> LegId, is_draining: bool) {
+    fn handle_frame(
+        &mut self,
+        frame: ClientFrame,
+        now: Now,
+        leg: impl FnOnce() -> LegId,
+        is_draining: bool,
+    ) {
         match frame {
             ClientFrame::Hello(_) => self.send(&GatewayFrame::error(Refusal::new(
                 Code::Unexpected,
@@ -275,13 +306,14 @@ impl Session {
             ClientFrame::Call(request) => self.handle_call(request, leg, is_draining),
             ClientFrame::Within(call, what) => self.handle_within(&call, what),
             ClientFrame::Error => {}
-            ClientFrame::Messaging(id) => self.send(&GatewayFrame::error(Refusal {
-                id,
-                ..Refusal::new(
-                    Code::NotSupported,
-                    "This gateway carries calls only: no messages, no presence.",
-                )
-            })),
+            ClientFrame::Message(request) => self.handle_message(*request, now),
+            ClientFrame::Ack(id) => self.handle_ack(&id),
+            ClientFrame::Read(id) => self.handle_read(&id),
+            ClientFrame::Composing { with, is_on } => self.handle_composing(&with, is_on, now.at),
+            ClientFrame::Presence => self.send(&GatewayFrame::error(Refusal::new(
+                Code::NotSupported,
+                "This gateway does not tell how reachable people are.",
+            ))),
         }
     }
 }
@@ -292,4 +324,6 @@ pub(crate) struct Peer {
     pub(crate) ip: IpAddr,
     /// The web origin of the page that opened it; none for what is not a browser.
     pub(crate) origin: Option<String>,
+    /// Whether that is the gateway's own.
+    pub(crate) is_home: bool,
 }

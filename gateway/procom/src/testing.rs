@@ -35,15 +35,15 @@ pub(crate) fn address(text: &str) -> Address {
 }
 
 pub(crate) fn peer() -> Peer {
-    Peer { ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), origin: None }
+    Peer { ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), origin: None, is_home: false }
 }
 
 pub(crate) fn now() -> Now {
-    Now { at: Instant::now(), unix_s: 1_700_000_000 }
+    Now { at: Instant::now(), unix_ms: 1_700_000_000_000 }
 }
 
 pub(crate) fn later(now: Now, seconds: u64) -> Now {
-    Now { at: now.at + Duration::from_secs(seconds), unix_s: now.unix_s + seconds }
+    Now { at: now.at + Duration::from_secs(seconds), unix_ms: now.unix_ms + seconds * 1000 }
 }
 
 pub(crate) fn setup() -> Setup {
@@ -53,6 +53,7 @@ pub(crate) fn setup() -> Setup {
         ice_servers: Vec::new(),
         networks: vec!["procom".to_owned(), "sip".to_owned()],
         tokens: Tokens::generate(),
+        first_intake: 1,
     }
 }
 

@@ -43,8 +43,14 @@ fn check_frame(frame: &ClientFrame) {
             assert!(is_id(call));
             check_within(call, what);
         }
-        ClientFrame::Error => {}
-        ClientFrame::Messaging(id) => assert!(id.iter().all(|id| is_id(id))),
+        ClientFrame::Error | ClientFrame::Presence => {}
+        ClientFrame::Message(message) => {
+            assert!(is_id(&message.id) && message.body.len() <= MAX_FRAME_BYTES);
+            check_dialled(&message.to);
+            assert!(!format!("{:?}", message.body).contains('"'));
+        }
+        ClientFrame::Ack(id) | ClientFrame::Read(id) => assert!(is_id(id)),
+        ClientFrame::Composing { with, is_on: _ } => check_dialled(with),
     }
 }
 

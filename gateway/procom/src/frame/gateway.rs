@@ -7,6 +7,7 @@ use gateway_core::route::Require;
 use gateway_core::security::Report;
 use serde::Serialize;
 
+use super::messages::MessageFrame;
 use super::{Refusal, tidy};
 
 /// A frame of ours.
@@ -74,6 +75,21 @@ pub(crate) enum GatewayFrame {
         cause: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+    },
+    Message(Box<MessageFrame>),
+    Status {
+        /// The sender's own id.
+        id: String,
+        /// The gateway's, by which the sender's other devices know it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+        status: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    Composing {
+        with: String,
+        on: bool,
     },
 }
 

@@ -4,18 +4,21 @@ use std::time::Duration;
 
 use gateway_core::Cause;
 use gateway_core::description::Candidate;
+use gateway_core::message::Body;
 use gateway_core::route::Require;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    CallRequest, ClientFrame, Code, Hello, MAX_DEPTH, MAX_FRAME_BYTES, MAX_ID_BYTES, Refusal,
-    Transfer, WithinCall, tidy,
+    CallRequest, ClientFrame, Code, Hello, MAX_DEPTH, MAX_FRAME_BYTES, MAX_ID_BYTES,
+    MessageRequest, Refusal, Transfer, WithinCall, tidy,
 };
 use crate::secret::Secret;
 
 /// Longest text of one candidate and of its fragments, in bytes.
 const MAX_CANDIDATE_BYTES: usize = 1024;
+/// How long the secret of a visitor is: at least 128 bits in base64.
+const VISITOR_BYTES: std::ops::RangeInclusive<usize> = 22..=64;
 /// How long a digit sounds when the client does not say.
 const DIGIT: Duration = Duration::from_millis(160);
 /// The shortest and the longest digit that is passed on, in milliseconds.
@@ -68,12 +71,19 @@ enum Wire {
     Error {
         call: Option<Id>,
     },
-    Message(MessagingBody),
-    Ack(MessagingBody),
-    Read(MessagingBody),
-    Presence(MessagingBody),
-    Subscribe(MessagingBody),
-    Composing(MessagingBody),
+    Message(Box<MessageBody>),
+    Ack {
+        id: Id,
+    },
+    Read {
+        id: Id,
+    },
+    Presence {},
+    Subscribe {},
+    Composing {
+        with: String,
+        on: bool,
+    },
     #[serde(other)]
     Unknown,
 }
@@ -84,6 +94,7 @@ struct HelloBody {
     user: Option<String>,
     password: Option<Secret>,
     token: Option<Secret>,
+    visitor: Option<Secret>,
     resume: Option<Secret>,
     received: Option<u64>,
 }
@@ -108,6 +119,33 @@ enum RequireWord {
     EndToEnd,
 }
 
+impl From<RequireWord> for Require {
+    fn from(word: RequireWord) -> Self {
+        match word {
+            RequireWord::Any => Self::Any,
+            RequireWord::Encrypted => Self::Encrypted,
+            RequireWord::EndToEnd => Self::EndToEnd,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct MessageBody {
+    id: Id,
+    to: String,
+    body: String,
+    #[serde(default = "plain_text")]
+    content: String,
+    #[serde(default)]
+    require: RequireWord,
+    #[serde(default)]
+    fallback: bool,
+}
+
+fn plain_text() -> String {
+    "text/plain".to_owned()
+}
+
 /// `RTCIceCandidateInit` of the W3C WebRTC recommendation.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -118,11 +156,6 @@ struct CandidateBody {
     #[serde(rename = "sdpMLineIndex")]
     sdp_m_line_index: Option<u16>,
     username_fragment: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct MessagingBody {
-    id: Option<Id>,
 }
 
 /// An id of a call or message.
@@ -206,11 +239,7 @@ fn check(wire: Wire) -> Checked<ClientFrame> {
     match wire {
         Wire::Hello(body) => check_hello(body).map(ClientFrame::Hello),
         Wire::Call(CallBody { call, to, sdp, require }) => {
-            let require = match require {
-                RequireWord::Any => Require::Any,
-                RequireWord::Encrypted => Require::Encrypted,
-                RequireWord::EndToEnd => Require::EndToEnd,
-            };
+            let require = require.into();
             Ok(ClientFrame::Call(CallRequest { call: call.0, to, sdp, require }))
         }
         Wire::Ringing { call } => within(call, WithinCall::Ringing),
@@ -240,12 +269,18 @@ fn check(wire: Wire) -> Checked<ClientFrame> {
         }
         Wire::Error { call: Some(call) } => within(call, WithinCall::Error),
         Wire::Error { call: None } => Ok(ClientFrame::Error),
-        Wire::Message(body)
-        | Wire::Ack(body)
-        | Wire::Read(body)
-        | Wire::Presence(body)
-        | Wire::Subscribe(body)
-        | Wire::Composing(body) => Ok(ClientFrame::Messaging(body.id.map(|id| id.0))),
+        Wire::Message(message) => Ok(ClientFrame::Message(Box::new(MessageRequest {
+            id: message.id.0,
+            to: message.to,
+            body: Body::from(message.body),
+            content: message.content,
+            require: message.require.into(),
+            may_fall_back: message.fallback,
+        }))),
+        Wire::Ack { id } => Ok(ClientFrame::Ack(id.0)),
+        Wire::Read { id } => Ok(ClientFrame::Read(id.0)),
+        Wire::Presence {} | Wire::Subscribe {} => Ok(ClientFrame::Presence),
+        Wire::Composing { with, on } => Ok(ClientFrame::Composing { with, is_on: on }),
         Wire::Unknown => Err((Code::UnknownType, "The type is not known.")),
     }
 }
@@ -256,7 +291,13 @@ fn check_hello(body: HelloBody) -> Checked<Hello> {
     }
     match (body.user, body.password, body.token, body.resume) {
         (Some(user), Some(password), None, None) => Ok(Hello::Password { user, password }),
-        (None, None, Some(token), None) => Ok(Hello::Token(token)),
+        (None, None, Some(token), None) => {
+            let is_fine = |secret: &Secret| VISITOR_BYTES.contains(&secret.reveal().len());
+            if !body.visitor.as_ref().is_none_or(is_fine) {
+                return Err((Code::Malformed, "The secret of a visitor has 22 to 64 bytes."));
+            }
+            Ok(Hello::Token { token, visitor: body.visitor })
+        }
         (None, None, None, Some(secret)) => {
             let received = body.received.ok_or((
                 Code::Malformed,

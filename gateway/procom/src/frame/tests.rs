@@ -37,7 +37,7 @@ fn every_example_of_the_document_is_a_frame() {
 #[test]
 fn a_hello_proves_itself_in_exactly_one_way() {
     let hello = json!({"type": "hello", "version": 1, "token": "t"});
-    assert!(matches!(accepted(hello), ClientFrame::Hello(Hello::Token(_))));
+    assert!(matches!(accepted(hello), ClientFrame::Hello(Hello::Token { .. })));
     let resume = json!({"type": "hello", "version": 1, "resume": "s", "received": 7});
     let expected = Hello::Resume { secret: "s".into(), received: 7 };
     assert_eq!(accepted(resume), ClientFrame::Hello(expected));
@@ -46,11 +46,18 @@ fn a_hello_proves_itself_in_exactly_one_way() {
         (r#"{"type":"hello","version":1,"user":"a"}"#, Code::Malformed),
         (r#"{"type":"hello","version":1,"token":"t","resume":"s"}"#, Code::Malformed),
         (r#"{"type":"hello","version":1,"resume":"s"}"#, Code::Malformed),
+        (r#"{"type":"hello","version":1,"token":"t","visitor":"short"}"#, Code::Malformed),
         (r#"{"type":"hello","version":1,"resume":"s","received":-1}"#, Code::Malformed),
         (r#"{"type":"hello","version":2,"token":"t"}"#, Code::UnsupportedVersion),
     ] {
         assert_eq!(code(text), Some(expected), "{text}");
     }
+}
+
+#[test]
+fn what_a_message_says_is_not_shown() {
+    let message = json!({"type": "message", "id": "m", "to": "a", "body": "hunter2"});
+    assert!(!format!("{:?}", accepted(message)).contains("hunter2"));
 }
 
 #[test]
@@ -89,6 +96,10 @@ fn what_is_no_frame_is_malformed() {
         "{\"type\":\"digit\",\"call\":\"c\",\"digit\":\"12\"}",
         "{\"type\":\"digit\",\"call\":\"c\",\"digit\":\"x\"}",
         "{\"type\":\"transfer\",\"call\":\"c\"}",
+        "{\"type\":\"message\",\"to\":\"a\",\"body\":\"b\"}",
+        "{\"type\":\"message\",\"id\":\"m\",\"to\":\"a\",\"body\":7}",
+        "{\"type\":\"ack\"}",
+        "{\"type\":\"composing\",\"with\":\"a\"}",
         "{\"type\":\"transfer\",\"call\":\"c\",\"to\":\"a\",\"with\":\"b\"}",
         long.as_str(),
     ] {
@@ -167,6 +178,8 @@ fn every_kind_of_frame_of_a_client_is_read() {
         json!({"type": "end", "call": "c", "cause": "declined", "reason": "not now"}),
         json!({"type": "error", "call": "c", "code": "not-acceptable"}),
         json!({"type": "message", "id": "m", "to": "a", "body": "b", "content": "text/plain"}),
+        json!({"type": "message", "id": "m", "to": "a", "body": "b", "require": "e2ee",
+               "fallback": true}),
         json!({"type": "ack", "id": "m"}),
         json!({"type": "read", "id": "m"}),
         json!({"type": "presence", "show": "away"}),
@@ -197,6 +210,7 @@ fn mutated() -> impl Strategy<Value = String> {
         r#"{"type":"candidate","call":"c1","candidate":{"candidate":"","sdpMLineIndex":0}}"#,
         r#"{"type":"transfer","call":"c1","with":"c2"}"#,
         r#"{"type":"digit","call":"c1","digit":"5","duration_ms":160}"#,
+        r#"{"type":"message","id":"m1","to":"tel:+4512345678","body":"hi","content":"text/plain"}"#,
     ]);
     (frames, any::<prop::sample::Index>(), "\\PC{0,3}").prop_map(|(frame, at, letters)| {
         let at = at.index(frame.len());

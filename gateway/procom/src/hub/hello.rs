@@ -17,6 +17,15 @@ use crate::secret::Secret;
 use crate::session::{Birth, Session, SessionId, SocketId, Who};
 use crate::token::{Bearer, TokenFault};
 
+/// The same visitor is the same guest, whom answers find again; anybody else is a new one.
+fn guest_name(visitor: Option<&Secret>, fresh: &mut dyn Fresh) -> String {
+    let bytes = match visitor {
+        Some(visitor) => digest(&format!("procom visitor 1 {}", visitor.reveal())),
+        None => fresh.bytes(),
+    };
+    format!("{GUEST_PREFIX}{}", hex(&bytes[..8]))
+}
+
 /// How a secret is looked up: by its hash.
 pub(super) fn digest(secret: &str) -> [u8; 32] {
     hash(&SHA256, secret.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes")
@@ -35,8 +44,8 @@ impl Hub {
             Ok(ClientFrame::Hello(Hello::Password { user, password })) => {
                 self.handle_password(socket, user, password, now);
             }
-            Ok(ClientFrame::Hello(Hello::Token(token))) => {
-                self.handle_token(socket, &token, now, fresh);
+            Ok(ClientFrame::Hello(Hello::Token { token, visitor })) => {
+                self.handle_token(socket, &token, visitor.as_ref(), now, fresh);
             }
             Ok(ClientFrame::Hello(Hello::Resume { secret, received })) => {
                 self.handle_resume(socket, &secret, received, now);
@@ -45,7 +54,11 @@ impl Hub {
                 ClientFrame::Call(_)
                 | ClientFrame::Within(..)
                 | ClientFrame::Error
-                | ClientFrame::Messaging(_),
+                | ClientFrame::Message(_)
+                | ClientFrame::Ack(_)
+                | ClientFrame::Read(_)
+                | ClientFrame::Composing { .. }
+                | ClientFrame::Presence,
             ) => {
                 self.refuse_socket(socket, Refusal::new(Code::Unexpected, "Say hello first."));
             }
@@ -114,19 +127,28 @@ impl Hub {
         }
     }
 
-    fn handle_token(&mut self, socket: SocketId, token: &Secret, now: Now, fresh: &mut dyn Fresh) {
+    fn handle_token(
+        &mut self,
+        socket: SocketId,
+        token: &Secret,
+        visitor: Option<&Secret>,
+        now: Now,
+        fresh: &mut dyn Fresh,
+    ) {
         let Some(Socket::Greeting { peer }) = self.socket_of_id.get(&socket) else {
             return;
         };
-        let granted = self.setup.tokens.verify(token.reveal(), now.unix_s).and_then(|granted| {
-            // A token for one page is of no use to another.
-            let is_at_home = granted.origin.is_none() || granted.origin == peer.origin;
+        let granted = self.setup.tokens.verify(token.reveal(), now.unix_s()).and_then(|granted| {
+            // A token for one page is of no use to another, our own excepted: a widget opens that
+            // for calls.
+            let is_at_home =
+                granted.origin.is_none() || peer.is_home || granted.origin == peer.origin;
             if is_at_home { Ok(granted) } else { Err(TokenFault::Forged) }
         });
         let who = match granted.map(|granted| granted.bearer) {
             Ok(Bearer::Demo(account)) => Who::Account { account, display: None },
             Ok(Bearer::Guest { display, only }) => Who::Guest {
-                name: format!("{GUEST_PREFIX}{}", hex(&fresh.bytes()[..8])),
+                name: guest_name(visitor, fresh),
                 display: display.as_deref().map(tidy),
                 only,
                 token: hex(&digest(token.reveal())[..16]),
@@ -148,6 +170,7 @@ impl Hub {
             return self.refuse_resume(socket);
         };
         let before = session.link();
+        let who = session.birth().who.clone();
         let Ok(missing) = session.handle_resumed(socket, received) else {
             self.end_session(id, Loss::Expired);
             return self.refuse_resume(socket);
@@ -158,6 +181,10 @@ impl Hub {
         self.socket_of_id.insert(socket, Socket::Carrying(id));
         self.welcome(socket, id, true, now);
         self.outputs.extend(missing.into_iter().map(|text| Output::Send(socket, text)));
+        // What could not be handed over meanwhile may be tried again.
+        if let Some(account) = who.account() {
+            self.report_located(account.clone(), &who.key());
+        }
     }
 
     /// Not the end of the socket: a full hello may follow.
@@ -168,9 +195,10 @@ impl Hub {
 
     fn begin(&mut self, socket: SocketId, who: Who, now: Now, fresh: &mut dyn Fresh) {
         let key = who.key();
-        let limit = match who {
-            Who::Account { .. } => self.setup.limits.sessions_per_account,
-            Who::Guest { .. } => self.setup.limits.sessions_per_token,
+        let limits = &self.setup.limits;
+        let (limit, messages) = match who {
+            Who::Account { .. } => (limits.sessions_per_account, limits.messages()),
+            Who::Guest { .. } => (limits.sessions_per_token, limits.guest_messages()),
         };
         if self.ids_of_who.get(&key).map_or(0, BTreeSet::len) >= limit && !self.end_oldest(&key) {
             let reason = "There are too many sessions of this account; close one first.";
@@ -191,14 +219,18 @@ impl Hub {
             contact: hex(&fresh.bytes()[..16]),
             resume: self.setup.resume,
             calls_limit: self.setup.limits.calls_per_session,
+            messages,
         };
+        let mailbox = birth.who.mailbox().to_owned();
         self.id_of_secret.insert(digest(&secret), id);
         self.id_of_contact.insert(birth.contact.clone(), id);
         self.ids_of_who.entry(key.clone()).or_default().insert(id);
+        self.ids_of_mailbox.entry(mailbox).or_default().insert(id);
         self.session_of_id.insert(id, Session::new(birth, socket, now.at));
         self.socket_of_id.insert(socket, Socket::Carrying(id));
         self.welcome(socket, id, false, now);
         self.schedule_ice_servers(id, now);
+        self.show_pending(id);
         if let Some(account) = account {
             self.report_located(account, &key);
         }
@@ -229,7 +261,7 @@ impl Hub {
             resume: birth.secret.reveal().to_owned(),
             resume_s: birth.resume.as_secs(),
             address: birth.who.address().to_string(),
-            ice_servers: ice::servers(&self.setup.ice_servers, &birth.name, now.unix_s),
+            ice_servers: ice::servers(&self.setup.ice_servers, &birth.name, now.unix_s()),
             networks: self.setup.networks.clone(),
             resumed: is_resumed.then_some(true),
             received: is_resumed.then(|| session.received()),

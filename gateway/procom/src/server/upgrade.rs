@@ -35,6 +35,8 @@ pub(crate) struct Policy {
 pub(super) struct Accepted {
     pub(super) response: Response<Full<Bytes>>,
     pub(super) origin: Option<String>,
+    /// Whether the page is one of ours.
+    pub(super) is_home: bool,
 }
 
 impl Policy {
@@ -84,19 +86,22 @@ impl Policy {
         if !has_word(headers, &SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL) {
             return refuse(StatusCode::BAD_REQUEST);
         }
-        let origin = match self.check_origin(headers, host) {
-            Ok(origin) => origin,
-            Err(status) => return refuse(status),
-        };
-        Ok(Accepted { response: switch(key), origin })
+        match self.check_origin(headers, host) {
+            Ok((origin, is_home)) => Ok(Accepted { response: switch(key), origin, is_home }),
+            Err(status) => refuse(status),
+        }
     }
 
     /// What is not a browser has no origin; a browser cannot hide its page's.
-    fn check_origin(&self, headers: &HeaderMap, host: &str) -> Result<Option<String>, StatusCode> {
+    fn check_origin(
+        &self,
+        headers: &HeaderMap,
+        host: &str,
+    ) -> Result<(Option<String>, bool), StatusCode> {
         let mut origins = headers.get_all(ORIGIN).iter();
         let (origin, other) = (origins.next(), origins.next());
         let Some(origin) = origin else {
-            return Ok(None);
+            return Ok((None, false));
         };
         let origin = origin.to_str().map_err(|_| StatusCode::FORBIDDEN)?;
         let scheme = if self.is_tls { "https" } else { "http" };
@@ -104,7 +109,7 @@ impl Policy {
         if other.is_some() || !(is_own || self.origins.iter().any(|known| known == origin)) {
             return Err(StatusCode::FORBIDDEN);
         }
-        Ok(Some(origin.to_owned()))
+        Ok((Some(origin.to_owned()), is_own))
     }
 }
 
