@@ -43,6 +43,7 @@ mod testing;
 mod tls;
 mod token;
 mod verifier;
+pub mod widget;
 
 pub use accounts::{AccountFault, Accounts, MAX_NAME_BYTES, ProcomAccount, hash_password};
 pub use adapter::{Bound, ProcomAdapter};

@@ -8,7 +8,7 @@
 //!
 //! A connection waits for the adapter, never the adapter for a connection.
 
-mod files;
+pub(crate) mod files;
 mod pages;
 mod socket;
 #[cfg(test)]

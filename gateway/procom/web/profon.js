@@ -5,7 +5,8 @@
  *       ^                                         ^
  *       '-- #TOKEN in the address                 '-- presses
  *
- * A token in the URL's fragment signs in at once and is removed from the address bar. The query `?raw-audio=1`
+ * A token in the URL's fragment signs in at once and is removed from the address bar; `to` beside it stands in the
+ * address field then. The query `?raw-audio=1`
  * turns echo cancellation, noise suppression and gain control off: for measurements and for musicians.
  * @module profon
  */
@@ -86,12 +87,15 @@ class Profon {
 
   /** @returns {boolean} whether the address held a token */
   #signInByFragment() {
-    const token = decodeFragment(location.hash);
+    const { token, to } = decodeFragment(location.hash);
     if (!token) return false;
     // Out of sight and out of the history before anything else happens.
     history.replaceState(null, "", location.pathname + location.search);
     this.session?.close();
-    this.#signIn({ token });
+    this.#signIn({ token }).then(() => {
+      // Not dialled by itself: a link must not place calls.
+      if (to && this.session) this.#dialler.offer(to);
+    });
     return true;
   }
 
@@ -344,13 +348,17 @@ function isIn(region, element) {
   return region.contains(element) && !element.closest("[hidden]");
 }
 
-/** @returns {string} the token, bare or as `token=...` */
+/** @returns {{token: string, to: string}} the token bare, or as `token=...` with `to=...` */
 function decodeFragment(hash) {
-  const text = hash.slice(1).replace(/^token=/, "");
+  const text = hash.slice(1);
+  if (text.startsWith("token=")) {
+    const parts = new URLSearchParams(text);
+    return { token: parts.get("token") ?? "", to: parts.get("to") ?? "" };
+  }
   try {
-    return decodeURIComponent(text);
+    return { token: decodeURIComponent(text), to: "" };
   } catch {
-    return text;
+    return { token: text, to: "" };
   }
 }
 

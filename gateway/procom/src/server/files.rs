@@ -2,14 +2,21 @@
 //! (tests, `package.json`, documents) is not served.
 
 /// One file.
-pub(super) struct File {
+pub(crate) struct File {
     /// Its path below the root.
-    pub(super) path: &'static str,
+    pub(crate) path: &'static str,
     /// What is in it.
-    pub(super) bytes: &'static [u8],
+    pub(crate) bytes: &'static [u8],
 }
 
 impl File {
+    /// Whether pages of other origins may load it: what Prochat is made of.
+    pub(crate) fn is_shared(&self) -> bool {
+        let path = self.path;
+        ["prochat.js", "procom.js"].contains(&path)
+            || ((path.starts_with("prochat/") || path.starts_with("sdk/")) && path.ends_with(".js"))
+    }
+
     /// Its media type, by the end of its name.
     pub(super) fn media_type(&self) -> &'static str {
         match self.path.rsplit_once('.').map(|(_, end)| end) {
@@ -31,10 +38,16 @@ macro_rules! files {
 }
 
 /// Every file that is served.
-pub(super) const FILES: &[File] = files![
+pub(crate) const FILES: &[File] = files![
     "icon.svg",
     "index.html",
     "manifest.webmanifest",
+    "prochat.js",
+    "prochat/element.js",
+    "prochat/style.js",
+    "prochat/transcript.js",
+    "prochat/view.js",
+    "prochat/words.js",
     "procom.js",
     "profon.css",
     "profon.js",
@@ -52,7 +65,9 @@ pub(super) const FILES: &[File] = files![
     "sdk/call.js",
     "sdk/causes.js",
     "sdk/channel.js",
+    "sdk/composing.js",
     "sdk/digits.js",
+    "sdk/display.js",
     "sdk/ledger.js",
     "sdk/link.js",
     "sdk/messaging.js",

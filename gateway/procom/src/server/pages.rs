@@ -3,8 +3,9 @@
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
-    HeaderValue, IF_NONE_MATCH, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, ORIGIN, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use ring::digest::{SHA256, digest};
@@ -55,7 +56,21 @@ pub(super) fn respond<B>(
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
     dress(response.headers_mut(), file, &tag, policy, host);
+    if file.is_shared() {
+        share(response.headers_mut(), request.headers(), policy);
+    }
     response
+}
+
+/// Lets the pages that may connect load what they need for it (Fetch Standard §3.2), and no others.
+fn share(headers: &mut HeaderMap, asked: &HeaderMap, policy: &Policy) {
+    headers.insert(VARY, HeaderValue::from_static("Origin"));
+    let Some(origin) = asked.get(ORIGIN) else { return };
+    if policy.origins.iter().any(|known| known.as_bytes() == origin.as_bytes()) {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        let name = HeaderName::from_static("cross-origin-resource-policy");
+        headers.insert(name, HeaderValue::from_static("cross-origin"));
+    }
 }
 
 /// RFC 9110 §13.1.2.

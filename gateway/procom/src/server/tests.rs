@@ -409,6 +409,27 @@ async fn pages_come_with_the_headers_that_keep_them_to_themselves() {
 }
 
 #[tokio::test]
+async fn scripts_are_shared_with_the_pages_that_may_connect_and_no_others() {
+    let config = ProcomConfig { origins: vec!["https://shop.example".to_owned()], ..plain() };
+    let edge = start_with(config, Pace::default(), &Folder::new());
+    let known = "Origin: https://shop.example\r\n";
+    for path in ["/prochat.js", "/prochat/element.js", "/procom.js", "/sdk/link.js"] {
+        let answer = edge.get(path, known).await.to_ascii_lowercase();
+        assert!(answer.contains("access-control-allow-origin: https://shop.example\r\n"), "{path}");
+        assert!(answer.contains("vary: origin\r\n"), "{path}");
+        for origin in ["", "Origin: https://evil.example\r\n", "Origin: null\r\n"] {
+            let answer = edge.get(path, origin).await.to_ascii_lowercase();
+            assert!(answer.starts_with("http/1.1 200") && answer.contains("vary: origin\r\n"));
+            assert!(!answer.contains("access-control"), "{path} {origin}");
+        }
+    }
+    for path in ["/", "/profon.js", "/profon.css"] {
+        let answer = edge.get(path, known).await.to_ascii_lowercase();
+        assert!(!answer.contains("access-control"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_head_that_is_too_large_is_refused() {
     let edge = start();
     let large = format!("X-Large: {}\r\n", "x".repeat(32 * 1024));

@@ -3,6 +3,7 @@
  * @module profon/dialler
  */
 
+import { plainAddress } from "../sdk/display.js";
 import { byId, say, show } from "./dom.js";
 import { ECHO } from "./words.js";
 
@@ -59,6 +60,13 @@ export class Dialler {
   clear() {
     this.#address.value = "";
     this.#drawErase();
+  }
+
+  /** Puts an address from elsewhere into the field and waits for the person to call it. @param {string} address */
+  offer(address) {
+    this.#address.value = plainAddress(address);
+    this.#drawErase();
+    byId("call").focus({ preventScroll: true });
   }
 
   focus() {

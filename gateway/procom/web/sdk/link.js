@@ -53,7 +53,7 @@ export class Link extends EventTarget {
   /**
    * @param {object} options
    * @param {string|URL} options.url of the gateway's `/procom`
-   * @param {{user: string, password: string} | {token: string}} options.credentials kept in memory for as long as
+   * @param {{user: string, password: string} | {token: string, visitor?: string}} options.credentials kept in memory for as long as
    *   the link is open, because a session that could not be resumed begins anew
    * @param {(url: string, protocol: string) => WebSocket} [options.newSocket]
    * @param {{set: (task: () => void, ms: number) => any, clear: (timer: any) => void}} [options.timers]

@@ -9,8 +9,10 @@
 
 import { randomId } from "./random.js";
 
-/** How many received ids are remembered, so that a message sent again is not shown again. */
+/** How many ids are remembered in either direction, so that nothing is shown or told twice. */
 const REMEMBERED_IDS = 1000;
+/** The ladder a message climbs; it never goes back. */
+const LADDER = Object.freeze(["queued", "sent", "delivered", "read", "failed"]);
 
 /** The message half of a session. Fires its events on the session it is given. */
 export class Messaging {
@@ -18,8 +20,10 @@ export class Messaging {
   #fire;
   /** Messages the gateway has not said anything about: sent again when a new session begins. */
   #unsettled = new Map();
-  /** Ids seen, oldest first. */
-  #seen = new Set();
+  /** How far each message sent here has come, by its step on the ladder. */
+  #stepOfId = new Map();
+  /** Ids received: `shown`, `held` while the application keeps the acknowledgement back, or `read`. */
+  #received = new Map();
 
   /**
    * @param {(object: Record<string, unknown>) => void} send
@@ -33,11 +37,13 @@ export class Messaging {
   /**
    * @param {string} to
    * @param {string} body
-   * @param {{content?: string, id?: string}} [options]
+   * @param {{content?: string, id?: string, require?: string, fallback?: boolean}} [options]
    * @returns {string} the message's id, under which `status` events follow
    */
-  sendMessage(to, body, { content = "text/plain", id = randomId("m", 16) } = {}) {
-    const object = { type: "message", id, to, body, content };
+  sendMessage(to, body, { content = "text/plain", id = randomId("m", 16), require, fallback } = {}) {
+    const object = {
+      type: "message", id, to, body, content, ...(require !== undefined && { require }), ...(fallback === true && { fallback }),
+    };
     this.#send(object);
     this.#unsettled.set(id, object);
     return id;
@@ -46,6 +52,25 @@ export class Messaging {
   /** Sends what the lost session may have lost; the ids make it harmless if it did not. */
   sendAgain() {
     for (const object of this.#unsettled.values()) this.#send(object);
+  }
+
+  /**
+   * Acknowledges a message whose event was cancelled.
+   * @param {string} id
+   */
+  acknowledge(id) {
+    if (this.#received.get(id) === "held") this.#received.set(id, "shown");
+    this.#send({ type: "ack", id });
+  }
+
+  /**
+   * Tells the sender that a message was read: once, however often it is called.
+   * @param {string} id
+   */
+  markRead(id) {
+    if (this.#received.get(id) === "read") return;
+    remember(this.#received, id, "read");
+    this.#send({ type: "read", id });
   }
 
   /**
@@ -73,18 +98,32 @@ export class Messaging {
 
   #handleMessage(object) {
     const { id } = object;
-    const isNew = !this.#seen.has(id);
-    if (isNew) {
-      this.#seen.add(id);
-      if (this.#seen.size > REMEMBERED_IDS) this.#seen.delete(this.#seen.values().next().value);
+    const before = this.#received.get(id);
+    // The application has it, but not for good yet: it acknowledges by itself.
+    if (before === "held") return;
+    if (before === undefined) {
+      remember(this.#received, id, "held");
       // An application that stores messages cancels the event and acknowledges once the message is safe.
       if (!this.#fire("message", object, true)) return;
+      if (this.#received.get(id) === "held") this.#received.set(id, "shown");
     }
     this.#send({ type: "ack", id });
   }
 
   #handleStatus(object) {
-    this.#unsettled.delete(object.id);
+    const { id, status } = object;
+    this.#unsettled.delete(id);
+    const step = LADDER.indexOf(status);
+    // What failed before it was taken may be tried again under its id.
+    if (status === "failed" && object.message === undefined) this.#stepOfId.delete(id);
+    else if (step <= (this.#stepOfId.get(id) ?? -1)) return;
+    else remember(this.#stepOfId, id, step);
     this.#fire("status", object);
   }
+}
+
+/** Notes a value, and forgets the oldest beyond the limit. */
+function remember(map, key, value) {
+  map.set(key, value);
+  if (map.size > REMEMBERED_IDS) map.delete(map.keys().next().value);
 }

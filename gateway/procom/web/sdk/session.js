@@ -42,7 +42,7 @@ export class Session extends EventTarget {
    * Use {@link import("../procom.js").connect}.
    * @param {object} options
    * @param {string|URL} options.url
-   * @param {{user: string, password: string} | {token: string}} options.credentials
+   * @param {{user: string, password: string} | {token: string, visitor?: string}} options.credentials
    * @param {RTCConfiguration} [options.configuration] merged into that of every call
    * @param {Link} [options.link] for tests
    */
@@ -102,12 +102,15 @@ export class Session extends EventTarget {
   }
 
   /**
-   * Sends a message; its fate comes as `status` events.
-   * @param {string} to
-   * @param {string} body
-   * @param {{content?: string, id?: string}} [options] `content` is a media type; a body of a type the far network
-   *   cannot carry is refused, never converted
+   * Sends a message; its fate comes as `status` events. One that nobody has answered for when the session is lost
+   * is sent again in the next, under the same id, and arrives once.
+   * @param {string} to a URI, a number as typed, a JID or a contact's name
+   * @param {string} body 1 to 32,768 bytes of UTF-8
+   * @param {{content?: string, id?: string, require?: "any"|"encrypted"|"e2ee", fallback?: boolean}} [options]
+   *   `content` is a media type; a body of a type the far network cannot carry is refused, never converted;
+   *   `fallback` allows another address of the recipient
    * @returns {string} its id
+   * @throws {ProcomError} `too-large` when no frame can hold it
    */
   sendMessage(to, body, options) {
     return this.#messaging.sendMessage(to, body, options);
@@ -115,12 +118,12 @@ export class Session extends EventTarget {
 
   /** Acknowledges a message whose event was cancelled. @param {string} id */
   acknowledge(id) {
-    this.#link.send({ type: "ack", id });
+    this.#messaging.acknowledge(id);
   }
 
   /** Tells the sender that a message was read. @param {string} id */
   markRead(id) {
-    this.#link.send({ type: "read", id });
+    this.#messaging.markRead(id);
   }
 
   /**

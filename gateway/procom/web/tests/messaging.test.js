@@ -25,6 +25,34 @@ test("an application that cancels the event acknowledges by itself", () => {
   assert.deepEqual(sent, []);
 });
 
+test("a message the application holds back is neither shown nor acknowledged again until it is safe", () => {
+  const { messaging, sent, fired } = start({ isKept: false });
+  for (let copy = 0; copy < 2; copy += 1) messaging.handle({ type: "message", id: "x9", body: "hi" });
+  assert.equal(fired.length, 1);
+  assert.deepEqual(sent, []);
+  messaging.acknowledge("x9");
+  messaging.handle({ type: "message", id: "x9", body: "hi" });
+  assert.deepEqual(sent, [{ type: "ack", id: "x9" }, { type: "ack", id: "x9" }]);
+});
+
+test("a message is told as read once", () => {
+  const { messaging, sent } = start();
+  messaging.handle({ type: "message", id: "x9", body: "hi" });
+  messaging.markRead("x9");
+  messaging.markRead("x9");
+  assert.deepEqual(sent, [{ type: "ack", id: "x9" }, { type: "read", id: "x9" }]);
+});
+
+test("statuses climb and never come twice, and what was never taken may be tried again", () => {
+  const { messaging, fired } = start();
+  const tell = (status, message = "5f") => messaging.handle({ type: "status", id: "m1", status, message });
+  for (const status of ["queued", "queued", "delivered", "sent", "read", "delivered"]) tell(status);
+  assert.equal(fired.length, 3);
+  messaging.handle({ type: "status", id: "m2", status: "failed" });
+  messaging.handle({ type: "status", id: "m2", status: "queued", message: "60" });
+  assert.equal(fired.length, 5);
+});
+
 test("a new session sends again only what nobody has answered for", () => {
   const { messaging, sent } = start();
   const first = messaging.sendMessage("tel:+4512345678", "one");
