@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock")]
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use gateway_adapter::{Adapter, AdapterFailed, Edge, Event, Query, Resolver, Running};
 use gateway_core::Scheme;
@@ -19,6 +19,10 @@ use crate::stack::transport::{Arrival, Transports};
 
 /// Messages handled in one go before commands get their turn.
 const BATCH: usize = 64;
+
+/// How old a message may be by its sender's word, in milliseconds: a phone keeps what it could not
+/// send for a week.
+const OLDEST_MS: i64 = 7 * 86_400_000;
 
 type Found = (Asker, Result<Vec<Target>, String>);
 
@@ -187,6 +191,14 @@ impl Shell {
                         self.agent.refuse(leg, Instant::now());
                     }
                 }
+                Output::Message(intake, mut event) => {
+                    date(&mut event);
+                    let has_room = self.edge.try_report(*event).is_ok();
+                    if !has_room {
+                        self.edge.recorder().fault("switchboard-busy");
+                    }
+                    self.agent.handle_offered(intake, has_room, Instant::now());
+                }
                 Output::Resolve(asker, query) => {
                     let resolver = self.edge.resolver().clone();
                     tokio::spawn(resolve(resolver, asker, query, self.find.clone()));
@@ -201,6 +213,17 @@ async fn resolve(resolver: Resolver, asker: Asker, query: Query, find: mpsc::Sen
     let targets = found.map(|targets| targets.into_iter().map(Into::into).collect());
     // Without a shell nobody waits for the answer.
     let _ = find.send((asker, targets)).await;
+}
+
+/// Gives a message our time, where its sender says none or one that cannot be.
+fn date(event: &mut Event) {
+    let Event::Received(received) = event else { return };
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    let at_ms = &mut received.message.at_ms;
+    if !(now_ms - OLDEST_MS..=now_ms).contains(at_ms) {
+        *at_ms = now_ms;
+    }
 }
 
 /// A deadline for when there is none.

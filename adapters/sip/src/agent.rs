@@ -8,6 +8,7 @@
 
 mod dial;
 mod inbound;
+mod messages;
 mod release;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -15,9 +16,9 @@ use std::time::{Duration, Instant};
 
 use gateway_adapter::{Command, Event, LinkState};
 use gateway_core::leg::LegCommand;
-use gateway_core::message::Handover;
 use gateway_core::{Cause, LegId, TrunkId};
 
+use messages::Post;
 use release::Release;
 
 use crate::config::{Config, DIRECT_TRUNK, Shields, SipAccount};
@@ -56,6 +57,7 @@ pub struct Agent {
     leg_of_dialog: BTreeMap<(String, String), LegId>,
     dialog_of_leg: BTreeMap<LegId, (String, String)>,
     releases: BTreeMap<Left, Release>,
+    post: Post,
     out: VecDeque<Output>,
     is_draining: bool,
 }
@@ -111,6 +113,7 @@ impl Agent {
             leg_of_dialog: BTreeMap::new(),
             dialog_of_leg: BTreeMap::new(),
             releases: BTreeMap::new(),
+            post: Post::new(&config.imdn),
             out: VecDeque::from([Output::Event(link)]),
             is_draining: false,
         }
@@ -168,6 +171,7 @@ impl Agent {
             self.publish(&user);
         }
         self.handle_releases(now);
+        self.handle_slow_intakes(now);
         if !self.is_draining {
             for trunk in self.trunks.values_mut() {
                 trunk.handle_timeout(&mut Desk { stack: &mut self.stack, out: &mut self.out, now });
@@ -180,7 +184,9 @@ impl Agent {
         let legs = self.deadlines.first().map(|(at, _)| *at);
         let trunks = self.trunks.values().filter_map(Trunk::poll_timeout).min();
         let releases = self.releases.values().map(Release::poll_timeout).min();
-        [self.stack.poll_timeout(), legs, self.registrar.poll_timeout(), trunks, releases]
+        let registrar = self.registrar.poll_timeout();
+        let intakes = self.post.poll_timeout();
+        [self.stack.poll_timeout(), legs, registrar, trunks, releases, intakes]
             .into_iter()
             .flatten()
             .min()
@@ -204,12 +210,10 @@ impl Agent {
                 self.with_leg(id, now, |leg, line| leg.handle_command(command, line));
             }
             Command::Release(key, entry) => self.release(key, &entry, now),
-            Command::Send(dispatch) => {
-                let reason = "SIP endpoints are not written to".to_owned();
-                let never = Handover::Never(Cause::NotAcceptable, reason);
-                self.out.push_back(Output::Event(Event::Sent(dispatch.delivery, never)));
-            }
-            Command::Settle(..) | Command::Receipt(_) | Command::Composing(..) => {}
+            Command::Send(dispatch) => self.send(&dispatch, now),
+            Command::Settle(intake, settlement) => self.settle(intake, &settlement, now),
+            Command::Receipt(receipt) => self.send_receipt(&receipt, now),
+            Command::Composing(trunk, composing) => self.send_composing(trunk, &composing, now),
             Command::Drain => {
                 self.is_draining = true;
                 self.stack.drain();
@@ -241,6 +245,7 @@ impl Agent {
             Asker::Trunk(id) => {
                 self.with_trunk(&id.clone(), now, |trunk, desk| trunk.handle_targets(found, desk))
             }
+            Asker::Errand(id) => self.handle_errand_targets(*id, found, now),
         }
     }
 
@@ -328,7 +333,8 @@ impl Agent {
             Owner::Release(key) if is_last => {
                 self.handle_release_response(key, response, flow, now);
             }
-            Owner::Release(_) => {}
+            Owner::Errand(id) if is_last => self.handle_errand_response(id, response, flow, now),
+            Owner::Release(_) | Owner::Errand(_) => {}
         }
     }
 
@@ -341,6 +347,9 @@ impl Agent {
                 self.with_trunk(&trunk, now, |trunk, desk| trunk.handle_failed(id, desk))
             }
             Some(Owner::Release(key)) => self.strand(key, now),
+            Some(Owner::Errand(errand)) => {
+                self.handle_errand_failed(errand, id, is_unreachable, now);
+            }
             None => {}
         }
     }

@@ -51,6 +51,9 @@ pub struct Config {
     pub protection: Vec<Shield>,
     /// The longest registration granted to a phone, in seconds.
     pub max_expires: u32,
+    /// Users whose phones read message/cpim: their messages go with a wish for notifications
+    /// (RFC 5438).
+    pub imdn: Vec<String>,
     /// Requests waiting for an answer of ours, above which new ones get 503.
     pub max_pending: usize,
     /// Connections one address may hold.
@@ -70,6 +73,7 @@ impl Default for Config {
             advertised_address: Vec::new(),
             protection: vec![Shield::Sdes, Shield::Clear],
             max_expires: 3_600,
+            imdn: Vec::new(),
             max_pending: 2_000,
             max_connections_per_source: 64,
             trunk: Vec::new(),
@@ -158,6 +162,9 @@ pub struct TrunkConfig {
     /// Addresses its calls may come from besides where it is registered.
     #[serde(default)]
     pub peers: Vec<IpAddr>,
+    /// Whether it reads message/cpim: then its messages go with a wish for notifications (RFC 5438).
+    #[serde(default)]
+    pub imdn: bool,
 }
 
 fn yes() -> bool {
@@ -409,6 +416,7 @@ mod tests {
             expires: 600,
             protection: None,
             peers: Vec::new(),
+            imdn: false,
         };
         let check =
             |trunks: Vec<TrunkConfig>| Config { trunk: trunks, ..Config::default() }.check();

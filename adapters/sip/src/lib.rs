@@ -15,6 +15,7 @@ pub mod cause;
 pub mod config;
 mod leg;
 pub mod line;
+pub mod message;
 pub mod offer;
 mod registrar;
 mod registration;

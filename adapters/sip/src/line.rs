@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use gateway_adapter::{Event, Query};
 use gateway_core::leg::{Incoming, LegEvent};
+use gateway_core::message::{DeliveryId, IntakeId};
 use gateway_core::{LegId, TrunkId};
 
 use crate::registration::Trunk;
@@ -21,6 +22,9 @@ pub enum Output {
     Event(Event),
     /// Offer the switchboard a new leg; if it has no room, tell [`crate::agent::Agent::refuse`].
     Incoming(Box<Incoming>),
+    /// Offer the switchboard what a MESSAGE says, and tell [`crate::agent::Agent::handle_offered`]
+    /// whether it had room.
+    Message(IntakeId, Box<Event>),
     /// Look a name up for [`crate::agent::Agent::handle_targets`].
     Resolve(Asker, Query),
 }
@@ -32,6 +36,17 @@ pub enum Asker {
     Leg(LegId),
     /// A trunk that wants to register.
     Trunk(TrunkId),
+    /// Something that is to be written to somebody.
+    Errand(ErrandId),
+}
+
+/// A MESSAGE of ours on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ErrandId {
+    /// One that carries a message.
+    Delivery(DeliveryId),
+    /// One that tells something of a message, or that somebody writes; of which nobody asks.
+    Note(u64),
 }
 
 /// Whom a transaction belongs to.
@@ -41,6 +56,7 @@ pub(crate) enum Owner {
     Trunk(TrunkId),
     /// The BYE of a call that was left standing.
     Release(Left),
+    Errand(ErrandId),
 }
 
 /// A call that was left standing.

@@ -103,6 +103,21 @@ impl Registrar {
         })
     }
 
+    /// The user of an account.
+    pub(crate) fn address(&self, account: &AccountId) -> Option<&str> {
+        let mut lines = self.line_of_user.iter();
+        lines.find(|(_, line)| line.id == *account).map(|(user, _)| user.as_str())
+    }
+
+    /// The contacts of an account's phones, the preferred one first.
+    pub(crate) fn contacts(&self, account: &AccountId) -> Vec<String> {
+        let line = self.line_of_user.values().find(|line| line.id == *account);
+        let mut bindings: Vec<_> =
+            line.map(|line| line.bindings.iter().collect()).unwrap_or_default();
+        bindings.sort_by_key(|binding: &&Binding| std::cmp::Reverse(binding.preference));
+        bindings.into_iter().map(|binding| binding.key.clone()).collect()
+    }
+
     /// Handles a REGISTER that `user` has proven to be its own. `key` names a new binding.
     pub(crate) fn handle_register(
         &mut self,

@@ -128,6 +128,11 @@ impl Trunk {
         })
     }
 
+    /// Whether it reads message/cpim.
+    pub(crate) fn reads_cpim(&self) -> bool {
+        self.config.imdn
+    }
+
     /// How its media may be protected.
     pub(crate) fn shields(&self) -> &Shields {
         &self.shields

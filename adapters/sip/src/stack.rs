@@ -31,6 +31,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use flow::{Flow, LinkId, Transmit, Transport};
+pub(crate) use outbound::MAX_DATAGRAM_REQUEST_BYTES;
 use overload::Buckets;
 use tokens::Tokens;
 use transaction::{Kept, Machine, Report, Step, Table, Timers, TransactionId};

@@ -6,7 +6,7 @@ use gateway_adapter::Query;
 use gateway_core::leg::{Dial, LegEvent};
 use gateway_core::media::Protection;
 use gateway_core::route::Origin;
-use gateway_core::{Address, Cause, LegId, Scheme};
+use gateway_core::{Address, Cause, LegId, Scheme, TrunkId};
 
 use super::Agent;
 use crate::leg::{Leg, Outgoing};
@@ -18,18 +18,26 @@ use crate::stack::wire::{NameAddr, Uri};
 /// How many hops a request may take (RFC 3261 §8.1.1.6).
 const MAX_HOPS: u8 = 70;
 
-/// Whom to call, as whom, and where that is.
-struct Way {
-    uri: Uri,
-    from: Uri,
-    to: Uri,
+/// Whom to reach, as whom, and where that is.
+pub(super) struct Way {
+    pub(super) uri: Uri,
+    pub(super) from: Uri,
+    pub(super) to: Uri,
     user: String,
-    place: Place,
+    pub(super) place: Place,
 }
 
-enum Place {
+pub(super) enum Place {
     At(Vec<Target>),
     Named(Query),
+}
+
+/// Who wants to reach whom, by which trunk or at which location.
+pub(super) struct Wish<'a> {
+    pub(super) origin: &'a Origin,
+    pub(super) trunk: &'a TrunkId,
+    pub(super) contact: Option<&'a str>,
+    pub(super) to: &'a Address,
 }
 
 impl Agent {
@@ -73,9 +81,16 @@ impl Agent {
         if dial.hops_left == Some(0) {
             return Err((Cause::Forbidden, "the call has come too far"));
         }
-        let caller = self.caller_uri(&dial.origin).ok_or((Cause::Failed, "no caller address"))?;
+        let contact = dial.contact.as_deref();
+        let wish = Wish { origin: &dial.origin, trunk: &dial.trunk, contact, to: &dial.to };
+        self.way_to(&wish)
+    }
+
+    /// The way of a call or message.
+    pub(super) fn way_to(&self, wish: &Wish<'_>) -> Result<Way, (Cause, &'static str)> {
+        let caller = self.caller_uri(wish.origin).ok_or((Cause::Failed, "no caller address"))?;
         let user = caller.user().unwrap_or_else(|| "gateway".to_owned());
-        if let Some(key) = &dial.contact {
+        if let Some(key) = wish.contact {
             let (owner, binding) = self
                 .registrar
                 .find(key)
@@ -85,9 +100,9 @@ impl Agent {
             let place = Place::At(vec![binding.target()]);
             return Ok(Way { uri: binding.uri().clone(), from: caller, to, user, place });
         }
-        if let Some(trunk) = self.trunks.get(&dial.trunk) {
+        if let Some(trunk) = self.trunks.get(wish.trunk) {
             let uri = trunk
-                .address_of(dial.to.name())
+                .address_of(wish.to.name())
                 .ok_or((Cause::NotFound, "the trunk has no such address"))?;
             let from = trunk.address().ok_or((Cause::Failed, "the trunk has no address"))?;
             let targets = trunk.targets();
@@ -97,8 +112,8 @@ impl Agent {
             let (to, user) = (uri.clone(), trunk.user().to_owned());
             return Ok(Way { uri, from, to, user, place: Place::At(targets) });
         }
-        let uri = match dial.to.scheme {
-            Scheme::Sip | Scheme::Sips => Uri::parse(&dial.to.to_string()),
+        let uri = match wish.to.scheme {
+            Scheme::Sip | Scheme::Sips => Uri::parse(&wish.to.to_string()),
             Scheme::Procom | Scheme::Tel | Scheme::Sms | Scheme::Xmpp => None,
         };
         let uri = uri.ok_or((Cause::NotFound, "that is no SIP address"))?;
@@ -106,7 +121,7 @@ impl Agent {
             host: uri.host().ok_or((Cause::NotFound, "the address has no host"))?,
             port: uri.port(),
             transport: uri.transport().map(Into::into),
-            is_secure: dial.to.scheme == Scheme::Sips,
+            is_secure: wish.to.scheme == Scheme::Sips,
         };
         Ok(Way { to: uri.clone(), uri, from: caller, user, place: Place::Named(query) })
     }

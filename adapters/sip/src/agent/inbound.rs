@@ -11,6 +11,7 @@ use super::Agent;
 use crate::config::LOCAL_TRUNK;
 use crate::leg::Leg;
 use crate::line::{Output, Owner, contact};
+use crate::message;
 use crate::offer::{self, Body};
 use crate::stack::dialog::{Dialog, DialogId};
 use crate::stack::digest::Verdict;
@@ -19,11 +20,11 @@ use crate::stack::policy::{ALLOW, Refusal};
 use crate::stack::transaction::TransactionId;
 use crate::stack::wire::{self, Method, Request, Response};
 
-/// Who calls, and what is allowed of the media.
-struct Caller {
-    origin: Origin,
+/// Who calls or writes, whom, and what is allowed of the media.
+pub(super) struct Caller {
+    pub(super) origin: Origin,
     profile: Profile,
-    to: Address,
+    pub(super) to: Address,
 }
 
 impl Agent {
@@ -35,7 +36,9 @@ impl Agent {
         next_leg: &mut dyn FnMut() -> LegId,
         now: Instant,
     ) {
-        if request.fields().to().is_some_and(|to| to.tag().is_some()) {
+        // A MESSAGE within a call is no other than one outside: its sender proves itself again.
+        let is_message = request.method() == Method::Message;
+        if !is_message && request.fields().to().is_some_and(|to| to.tag().is_some()) {
             self.handle_in_dialog(id, &request, flow, now);
             return;
         }
@@ -45,11 +48,12 @@ impl Agent {
             Method::Options => {
                 let mut ok = Response::to_request(&request, 200);
                 ok.push("Allow", ALLOW);
-                ok.push("Accept", offer::SDP);
+                ok.push("Accept", &format!("{}, {}", offer::SDP, message::ACCEPT));
                 ok.push("Accept-Encoding", "identity");
                 ok.push("Accept-Language", "en");
                 self.stack.respond(id, ok, now);
             }
+            Method::Message => self.handle_message_request(id, request, flow, now),
             // Only within a call, and this is in none.
             Method::Bye
             | Method::Info
@@ -60,7 +64,6 @@ impl Agent {
             | Method::Subscribe
             | Method::Notify
             | Method::Refer
-            | Method::Message
             | Method::Publish
             | Method::Other(_) => {
                 self.stack.respond(id, Response::to_request(&request, 481), now);
@@ -143,7 +146,12 @@ impl Agent {
     }
 
     /// Who calls: a trunk by where the call comes from, else an account by its password.
-    fn caller(&mut self, request: &Request, flow: Flow, now: Instant) -> Result<Caller, Refusal> {
+    pub(super) fn caller(
+        &mut self,
+        request: &Request,
+        flow: Flow,
+        now: Instant,
+    ) -> Result<Caller, Refusal> {
         let peer = flow.remote.ip();
         if let Some(id) = self.trunk_of(request, flow) {
             let trunk = self.trunks.get(&id).ok_or_else(|| Refusal::new(404))?;

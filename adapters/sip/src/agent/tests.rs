@@ -19,6 +19,7 @@ use crate::stack::wire::{self, Message, Request, Uri};
 use crate::testing::{flow, invite, remote, request, start};
 
 mod digests;
+mod messages;
 mod release;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -38,6 +39,7 @@ fn config() -> Config {
     Config {
         domain: "gw.example".to_owned(),
         listen: vec!["udp:192.0.2.1:5060".parse::<Listener>().unwrap()],
+        imdn: vec!["carol".to_owned()],
         ..Config::default()
     }
 }
@@ -55,6 +57,7 @@ fn trunk() -> TrunkConfig {
         expires: 600,
         protection: None,
         peers: Vec::new(),
+        imdn: false,
     }
 }
 
@@ -83,7 +86,7 @@ impl Scene {
             password: Password("secret".to_owned()),
             protection: None,
         };
-        let accounts = [account("alice"), account("bob")];
+        let accounts = [account("alice"), account("bob"), account("carol")];
         let mut agent = Agent::new(config, &accounts, advertised, [5; 32], now);
         agent.handle_timeout(now);
         let flow = flow(Transport::Udp);
@@ -165,7 +168,9 @@ impl Scene {
     fn events(&mut self) -> Vec<LegEvent> {
         let event = |output| match output {
             Output::Event(Event::Leg(_, event)) => Some(event),
-            Output::Event(_) | Output::Incoming(_) | Output::Resolve(..) => None,
+            Output::Event(_) | Output::Incoming(_) | Output::Message(..) | Output::Resolve(..) => {
+                None
+            }
         };
         std::mem::take(&mut self.outputs).into_iter().filter_map(event).collect()
     }
@@ -197,7 +202,7 @@ impl Scene {
         self.prove(invite, "alice", "secret");
         let found = self.outputs.iter().find_map(|output| match output {
             Output::Incoming(incoming) => Some(incoming.leg),
-            Output::Event(_) | Output::Resolve(..) => None,
+            Output::Event(_) | Output::Message(..) | Output::Resolve(..) => None,
         });
         found.expect("a leg that comes in")
     }
@@ -240,7 +245,9 @@ impl Scene {
         assert_eq!(self.statuses(), [200]);
         let located = self.outputs.drain(..).find_map(|output| match output {
             Output::Event(Event::Located(_, locations)) => Some(locations[0].contact.clone()),
-            Output::Event(_) | Output::Incoming(_) | Output::Resolve(..) => None,
+            Output::Event(_) | Output::Incoming(_) | Output::Message(..) | Output::Resolve(..) => {
+                None
+            }
         });
         located.expect("a location")
     }
@@ -305,7 +312,9 @@ impl Scene {
         self.give(ok.render());
         let is_up = self.outputs.iter().any(|output| match output {
             Output::Event(Event::Link(id, LinkState::Up(_))) => id.as_str() == "sip.pbx",
-            Output::Event(_) | Output::Incoming(_) | Output::Resolve(..) => false,
+            Output::Event(_) | Output::Incoming(_) | Output::Message(..) | Output::Resolve(..) => {
+                false
+            }
         });
         assert!(is_up);
         self.outputs.clear();
@@ -375,7 +384,7 @@ fn a_caller_is_known_by_its_password_and_not_by_what_it_says() {
     scene.prove(spoofed, "alice", "secret");
     let incoming = scene.outputs.iter().find_map(|output| match output {
         Output::Incoming(incoming) => Some(incoming),
-        Output::Event(_) | Output::Resolve(..) => None,
+        Output::Event(_) | Output::Message(..) | Output::Resolve(..) => None,
     });
     let origin = &incoming.unwrap().origin;
     assert_eq!(origin.asserted.to_string(), "sip:alice@gw.example");
@@ -581,7 +590,10 @@ fn a_name_is_looked_up_and_its_addresses_are_tried_in_turn() {
     let leg = scene.dial(DIRECT_TRUNK, None, Profile::phone(Protection::Clear, true));
     let asked = scene.outputs.iter().any(|output| match output {
         Output::Resolve(Asker::Leg(asker), query) => *asker == leg && query.host == "far.example",
-        Output::Resolve(Asker::Trunk(_), _) | Output::Event(_) | Output::Incoming(_) => false,
+        Output::Resolve(Asker::Trunk(_) | Asker::Errand(_), _)
+        | Output::Event(_)
+        | Output::Message(..)
+        | Output::Incoming(_) => false,
     });
     assert!(asked);
     let place = |port| Target::new(Transport::Udp, ([192, 0, 2, 7], port).into());
@@ -740,7 +752,7 @@ fn a_call_from_the_trunk_is_its_own_and_one_by_it_gets_its_password() {
     scene.give(invite.render());
     let incoming = scene.outputs.drain(..).find_map(|output| match output {
         Output::Incoming(incoming) => Some(incoming),
-        Output::Event(_) | Output::Resolve(..) => None,
+        Output::Event(_) | Output::Message(..) | Output::Resolve(..) => None,
     });
     let incoming = incoming.unwrap();
     assert_eq!(
@@ -785,7 +797,7 @@ fn a_call_tells_how_many_hops_it_has_left() {
     scene.incoming(true);
     let hops_left = scene.outputs.iter().find_map(|output| match output {
         Output::Incoming(incoming) => incoming.hops_left,
-        Output::Event(_) | Output::Resolve(..) => None,
+        Output::Event(_) | Output::Message(..) | Output::Resolve(..) => None,
     });
     assert_eq!(hops_left, Some(70));
 }

@@ -10,7 +10,7 @@ use super::transaction::{
 use super::wire::{self, Message, Method, Request, Response};
 
 /// Above this many bytes a request leaves by a stream (RFC 3261 §18.1.1).
-const MAX_DATAGRAM_REQUEST_BYTES: usize = 1_300;
+pub(crate) const MAX_DATAGRAM_REQUEST_BYTES: usize = 1_300;
 
 impl Stack {
     /// Sends a request in a client transaction of its own. `None`: too many transactions.
@@ -19,21 +19,46 @@ impl Stack {
     /// [`Event::Failed`](super::Event::Failed).
     pub fn send_request(
         &mut self,
+        request: Request,
+        target: Target,
+        now: Instant,
+    ) -> Option<TransactionId> {
+        let branch = format!("{MAGIC_COOKIE}{}", self.tokens.token());
+        self.send_signed(request, target, &branch, true, now)
+    }
+
+    /// Sends a request whose branch is given, so that another life sends the same one. Where it is
+    /// too long for a datagram it goes by a stream or not at all: "the size of MESSAGE requests
+    /// outside of a media session MUST NOT exceed 1300 bytes" where congestion is not controlled
+    /// (RFC 3428 §8).
+    pub fn send_repeatable(
+        &mut self,
+        request: Request,
+        target: Target,
+        branch: &str,
+        now: Instant,
+    ) -> Option<TransactionId> {
+        self.send_signed(request, target, branch, false, now)
+    }
+
+    fn send_signed(
+        &mut self,
         mut request: Request,
         mut target: Target,
+        branch: &str,
+        may_fall_back: bool,
         now: Instant,
     ) -> Option<TransactionId> {
         if self.table.len() >= self.limits.max_transactions {
             return None;
         }
-        let branch = format!("{MAGIC_COOKIE}{}", self.tokens.token());
-        self.sign(&mut request, &target, &branch);
+        self.sign(&mut request, &target, branch);
         let mut bytes = request.render();
         let mut fallback = None;
         if target.transport == Transport::Udp && bytes.len() > MAX_DATAGRAM_REQUEST_BYTES {
-            fallback = Some(Box::new(request.clone()));
+            fallback = may_fall_back.then(|| Box::new(request.clone()));
             target = Target { transport: Transport::Tcp, link: None, ..target };
-            self.sign(&mut request, &target, &branch);
+            self.sign(&mut request, &target, branch);
             bytes = request.render();
         }
         let key = ClientKey::of(request.fields())?;
@@ -152,6 +177,11 @@ impl Stack {
         let transport = target.transport.via_name();
         let sent_by = self.advertised.sent_by(target.transport, target.remote);
         request.set_top_via(&format!("SIP/2.0/{transport} {sent_by};rport;branch={branch}"));
+    }
+
+    /// Where a transaction's messages go.
+    pub fn target(&self, id: TransactionId) -> Option<&Target> {
+        self.table.get(id).map(|kept| &kept.target)
     }
 
     /// Whether a client transaction still waits for its final response.

@@ -5,7 +5,7 @@
 use super::wire::{Method, Request, Response, Scheme};
 
 /// The methods served, as Allow tells them.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, MESSAGE";
 /// The option tags understood, as Supported tells them: none that may be required of us.
 const UNDERSTOOD: [&str; 0] = [];
 
@@ -61,13 +61,11 @@ fn judge_method(method: &Method) -> Option<Refusal> {
         | Method::Register
         | Method::Options
         | Method::Info
-        | Method::Update => None,
-        Method::Prack
-        | Method::Subscribe
-        | Method::Notify
-        | Method::Refer
-        | Method::Message
-        | Method::Publish => Some(Refusal::new(405).with("Allow", ALLOW)),
+        | Method::Update
+        | Method::Message => None,
+        Method::Prack | Method::Subscribe | Method::Notify | Method::Refer | Method::Publish => {
+            Some(Refusal::new(405).with("Allow", ALLOW))
+        }
         Method::Other(_) => Some(Refusal::new(501).with("Allow", ALLOW)),
     }
 }
@@ -88,7 +86,8 @@ fn judge_address(request: &Request) -> Option<Refusal> {
     }
     // We forward what we let in: only what may travel on is taken.
     let is_spent = request.fields().max_forwards() == Some(0);
-    (is_spent && request.method() == Method::Invite).then(|| Refusal::new(483))
+    let travels_on = matches!(request.method(), Method::Invite | Method::Message);
+    (is_spent && travels_on).then(|| Refusal::new(483))
 }
 
 /// RFC 3261 §8.2.2.3. Proxy-Require is for proxies; a call ends here and begins anew.

@@ -158,7 +158,7 @@ fn wrong_messages_get_the_answer_that_names_the_fault() {
             with("!interesting-Method0123456789_*+`.%indeed'~", "sip:b@b.example", ""),
             Answered(501),
         ),
-        ("a method not served", with("MESSAGE", "sip:b@b.example", ""), Answered(405)),
+        ("a method not served", with("NOTIFY", "sip:b@b.example", ""), Answered(405)),
         ("a subscription", with("SUBSCRIBE", "sip:b@b.example", "Event: x\r\n"), Answered(405)),
         (
             "an unknown scheme",

@@ -11,7 +11,7 @@ fn a_call_of_an_earlier_life_is_hung_up() {
     scene.command(leg, LegCommand::Answer(Some(Answer(description()))));
     let journal = scene.outputs.drain(..).find_map(|output| match output {
         Output::Event(Event::Journal(_, entry)) => entry,
-        Output::Event(_) | Output::Incoming(_) | Output::Resolve(..) => None,
+        Output::Event(_) | Output::Incoming(_) | Output::Message(..) | Output::Resolve(..) => None,
     });
     let mut later = Scene::new(&config());
     later.outputs.clear();
@@ -33,7 +33,7 @@ fn a_phone_that_could_not_be_told_is_told_when_it_registers_again() {
     scene.command(leg, LegCommand::Answer(Some(Answer(description()))));
     let journal = scene.outputs.drain(..).find_map(|output| match output {
         Output::Event(Event::Journal(_, entry)) => entry,
-        Output::Event(_) | Output::Incoming(_) | Output::Resolve(..) => None,
+        Output::Event(_) | Output::Incoming(_) | Output::Message(..) | Output::Resolve(..) => None,
     });
     let mut later = Scene::new(&config());
     later.agent.handle_command(Command::Release(9, journal.unwrap()), later.now);
@@ -66,7 +66,9 @@ impl Scene {
     fn journal(&mut self) -> Vec<u8> {
         let mut entries = self.outputs.drain(..).filter_map(|output| match output {
             Output::Event(Event::Journal(_, entry)) => Some(entry),
-            Output::Event(_) | Output::Incoming(_) | Output::Resolve(..) => None,
+            Output::Event(_) | Output::Incoming(_) | Output::Message(..) | Output::Resolve(..) => {
+                None
+            }
         });
         entries.next_back().flatten().expect("a journal entry")
     }
@@ -74,7 +76,9 @@ impl Scene {
     fn released(&mut self) -> Vec<u64> {
         let key = |output| match output {
             Output::Event(Event::Released(key)) => Some(key),
-            Output::Event(_) | Output::Incoming(_) | Output::Resolve(..) => None,
+            Output::Event(_) | Output::Incoming(_) | Output::Message(..) | Output::Resolve(..) => {
+                None
+            }
         };
         self.outputs.drain(..).filter_map(key).collect()
     }
