@@ -6,6 +6,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use gateway_tests::aiortc::Aiortc;
+use gateway_tests::capture::Capture;
 use gateway_tests::config::Config;
 use gateway_tests::interop;
 use gateway_tests::noise::Noise;
@@ -129,6 +130,49 @@ fn a_sprayer_gets_no_media_and_is_not_heard() {
         assert_eq!(drain(&socket), 0, "media bled to a stranger");
         bystander.assert_undisturbed();
         scene.gateway.assert_alive();
+    });
+}
+
+/// Sends a datagram from a port that is another's.
+const FORGE: &str = "
+import socket, struct, sys
+source, target, body = int(sys.argv[1]), int(sys.argv[2]), bytes.fromhex(sys.argv[3])
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
+raw.sendto(struct.pack('!HHHH', source, target, 8 + len(body), 0) + body, ('127.0.0.1', 0))
+";
+
+#[test]
+fn an_rtcp_bye_from_the_phones_own_address_ends_no_call() {
+    interop!(["baresip", "dumpcap"], |net| {
+        let mut scene = scene(net);
+        let capture = Capture::start(net);
+        let mut bystander = Bystander::start(&scene, "bystander", 5076);
+        sleep(Duration::from_secs(1));
+        let ports = bystander.media_ports();
+        let said: Vec<_> = capture
+            .stop()
+            .streams()
+            .into_iter()
+            .filter(|stream| ports.contains(&stream.destination.port()))
+            .map(|stream| (stream.source.port(), stream.destination.port(), stream.ssrc))
+            .collect();
+        assert!(!said.is_empty(), "the phone said nothing");
+        for (source, target, ssrc) in said {
+            // An empty receiver report, then BYE for the phone's own SSRC (RFC 3550 §6.6).
+            let bye = format!("80c90001{ssrc:08x}81cb0001{ssrc:08x}");
+            // On the port of RTCP, and on that of RTP as with rtcp-mux.
+            for offset in [0, 1] {
+                let (source, target) =
+                    ((source + offset).to_string(), (target + offset).to_string());
+                let mut forge = gateway_tests::namespace::command("python3");
+                let status = forge.args(["-c", FORGE, &source, &target, &bye]).status();
+                assert!(status.expect("python3 can be started").success());
+            }
+        }
+        sleep(Duration::from_secs(2));
+        bystander.assert_undisturbed();
+        scene.gateway.assert_alive();
+        scene.gateway.assert_nothing_left();
     });
 }
 

@@ -7,6 +7,7 @@ mod attacks_media;
 mod attacks_sip;
 mod attacks_ws;
 mod calls;
+mod crashes;
 mod digits;
 mod endings;
 mod garbage;
