@@ -40,7 +40,8 @@ impl Port {
         means: &mut Means<'_>,
     ) -> Result<Self, Impossible> {
         let like_line = like_line(like)?;
-        let wants_v6 = false;
+        // Who signals over IPv6 may have nothing else.
+        let wants_v6 = profile.signalling_peer.is_some_and(|ip| ip.to_canonical().is_ipv6());
         let path = open_path(profile.path, &profile, wants_v6, means)?;
         let keying = match profile.protection {
             Protection::Clear => Keying::Clear,

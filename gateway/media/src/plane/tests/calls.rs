@@ -411,3 +411,15 @@ fn a_peer_that_checks_but_never_comes_to_keys_is_lost() {
     wire.run(seconds(31));
     assert!(wire.hosts[0].events.contains(&MediaEvent::Lost(A)));
 }
+
+#[test]
+fn who_signals_over_ipv6_is_offered_media_over_it() {
+    for (peer, is_v6) in [("2001:db8::7", true), ("192.0.2.7", false), ("::ffff:192.0.2.7", false)]
+    {
+        let mut wire = Wire::new(2);
+        let signalling_peer = Some(peer.parse().unwrap());
+        wire.offer(PortId(1), Profile { signalling_peer, ..phone(Protection::Clear) });
+        let address = wire.offered().media[0].address.unwrap();
+        assert_eq!(address.is_ipv6(), is_v6, "{address} for {peer}");
+    }
+}

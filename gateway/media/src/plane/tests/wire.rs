@@ -31,14 +31,18 @@ struct Pairs {
 }
 
 impl Sockets for Pairs {
-    fn open(&mut self, _wants_v6: bool) -> Option<SocketPair> {
+    fn open(&mut self, wants_v6: bool) -> Option<SocketPair> {
         let port = 20_000 + 2 * self.next;
         self.next += 1;
         self.open.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Some(SocketPair {
             rtp: SocketId(u32::from(port)),
             rtcp: SocketId(u32::from(port) + 1),
-            advertised: SocketAddr::from(([192, 0, 2, self.host], port)),
+            advertised: if wants_v6 {
+                SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(self.host)], port))
+            } else {
+                SocketAddr::from(([192, 0, 2, self.host], port))
+            },
         })
     }
 
