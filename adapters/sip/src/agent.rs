@@ -75,7 +75,8 @@ impl Agent {
         let mut tokens = Tokens::new(seed);
         let guard = Guard::new(&config.domain, &mut tokens, now);
         let limits = Limits { max_pending: config.max_pending, ..Limits::default() };
-        let timers = Timers::default();
+        let try_next = Duration::from_secs(config.try_s.into());
+        let timers = Timers { try_next, ..Timers::default() };
         let mut stack = Stack::new(limits, timers, advertised, tokens.fork());
         let mut registrar = Registrar::new(config.max_expires);
         let mut secrets = BTreeMap::new();

@@ -51,6 +51,9 @@ pub struct Config {
     pub protection: Vec<Shield>,
     /// The longest registration granted to a phone, in seconds.
     pub max_expires: u32,
+    /// How long one of several places of an address may say nothing before the next is tried, in
+    /// seconds.
+    pub try_s: u16,
     /// Users whose phones read message/cpim: their messages go with a wish for notifications
     /// (RFC 5438).
     pub imdn: Vec<String>,
@@ -73,6 +76,7 @@ impl Default for Config {
             advertised_address: Vec::new(),
             protection: vec![Shield::Sdes, Shield::Clear],
             max_expires: 3_600,
+            try_s: 4,
             imdn: Vec::new(),
             max_pending: 2_000,
             max_connections_per_source: 64,
@@ -115,6 +119,9 @@ impl Config {
         }
         if self.certificate.is_some() != self.key.is_some() {
             return Err("sip.certificate and sip.key belong together".to_owned());
+        }
+        if !(1..=32).contains(&self.try_s) {
+            return Err("sip.try_s is from 1 to 32 seconds".to_owned());
         }
         if self.protection.is_empty() {
             return Err("sip.protection must name at least one".to_owned());

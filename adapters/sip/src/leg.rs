@@ -21,7 +21,7 @@ use gateway_core::leg::{LegCommand, LegEvent};
 use gateway_core::{Cause, LegId, TrunkId};
 
 pub(crate) use dialling::Outgoing;
-use dialling::{Abandoned, Dialling};
+use dialling::{Abandoned, Dialling, Passed};
 use offered::Offered;
 use talking::Talking;
 
@@ -38,6 +38,8 @@ struct Common {
     /// The value of our Contact header.
     contact: String,
     is_ended: bool,
+    /// INVITEs to places that said nothing; bounded by the places of one look-up.
+    passed: Vec<Passed>,
 }
 
 /// One leg.
@@ -81,6 +83,18 @@ impl Common {
     fn end(&mut self, cause: Cause, reason: Option<String>, line: &mut Line<'_>) {
         if !std::mem::replace(&mut self.is_ended, true) {
             line.tell(LegEvent::Ended(cause, reason));
+        }
+    }
+
+    /// A place that was passed by speaks: the CANCEL is on its way by then, and nothing more is
+    /// awaited of it but its last word.
+    fn handle_passed(&mut self, at: usize, response: &Response, flow: Flow, line: &mut Line<'_>) {
+        if response.is_provisional() {
+            return;
+        }
+        let passed = self.passed.remove(at);
+        if response.is_success() {
+            passed.handle_answer(response, flow, line);
         }
     }
 
@@ -157,14 +171,14 @@ impl Leg {
         dialog: Dialog,
         has_offer: bool,
     ) -> Self {
-        let common = Common { trunk, contact, is_ended: false };
+        let common = Common { trunk, contact, is_ended: false, passed: Vec::new() };
         let state = State::Offered(Box::new(Offered::new(invite, request, dialog, has_offer)));
         Self { id, common, state }
     }
 
     /// A leg that is to dial, once it is known where.
     pub(crate) fn resolving(id: LegId, trunk: TrunkId, outgoing: Outgoing) -> Self {
-        let common = Common { trunk, contact: String::new(), is_ended: false };
+        let common = Common { trunk, contact: String::new(), is_ended: false, passed: Vec::new() };
         Self { id, common, state: State::Resolving(Box::new(outgoing)) }
     }
 
@@ -180,7 +194,7 @@ impl Leg {
 
     /// Whether it can be forgotten.
     pub(crate) fn is_over(&self) -> bool {
-        matches!(self.state, State::Over)
+        matches!(self.state, State::Over) && self.common.passed.is_empty()
     }
 
     /// Whether the switchboard still counts it.
@@ -312,6 +326,9 @@ impl Leg {
         flow: Flow,
         line: &mut Line<'_>,
     ) {
+        if let Some(at) = self.common.passed.iter().position(|passed| passed.invite() == id) {
+            return self.common.handle_passed(at, response, flow, line);
+        }
         self.step(|state, common| match state {
             State::Dialling(dialling) => dialling.handle_response(id, response, flow, common, line),
             State::Abandoned(abandoned) => {
@@ -332,6 +349,7 @@ impl Leg {
         is_unreachable: bool,
         line: &mut Line<'_>,
     ) {
+        self.common.passed.retain(|passed| passed.invite() != id);
         self.step(|state, common| match state {
             State::Dialling(dialling) => dialling.handle_failed(id, is_unreachable, common, line),
             State::Abandoned(abandoned) => abandoned.handle_failed(id),
@@ -347,9 +365,9 @@ impl Leg {
     pub(crate) fn handle_timeout(&mut self, line: &mut Line<'_>) {
         self.step(|state, common| match state {
             State::Talking(talking) => talking.handle_timeout(common, line),
+            State::Dialling(dialling) => dialling.handle_timeout(common, line),
             State::Offered(_)
             | State::Resolving(_)
-            | State::Dialling(_)
             | State::Abandoned(_)
             | State::Closing(_)
             | State::Over => state,
@@ -360,9 +378,9 @@ impl Leg {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
             State::Talking(talking) => talking.poll_timeout(),
+            State::Dialling(dialling) => dialling.poll_timeout(),
             State::Offered(_)
             | State::Resolving(_)
-            | State::Dialling(_)
             | State::Abandoned(_)
             | State::Closing(_)
             | State::Over => None,

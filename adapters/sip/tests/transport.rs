@@ -216,3 +216,38 @@ async fn tls_is_spoken_with_those_whose_certificate_carries_the_name_only() {
         while client.try_next().is_some() {}
     }
 }
+
+#[tokio::test]
+async fn an_invite_that_nobody_takes_comes_back_at_once_and_others_are_not_touched() {
+    for any in ["127.0.0.1:0", "[::1]:0"] {
+        let any: SocketAddr = any.parse().unwrap();
+        let settings = Settings { udp: vec![any], ..Settings::default() };
+        let mut transports = Transports::bind(settings).unwrap();
+        let closed = UdpSocket::bind(any).await.unwrap().local_addr().unwrap();
+        let peer = UdpSocket::bind(any).await.unwrap();
+        // The runtime learns that a new socket can be written to.
+        let _ = timeout(Duration::from_millis(100), transports.next()).await;
+        let mut send = |bytes: &'static [u8], remote: SocketAddr, id: u64| {
+            transports.send(Transmit {
+                target: Target::new(Transport::Udp, remote),
+                bytes: Bytes::from_static(bytes),
+                transaction: Some(TransactionId(id)),
+            });
+        };
+        send(b"INVITE sip:a@b SIP/2.0\r\n\r\n", peer.local_addr().unwrap(), 1);
+        send(b"REGISTER sip:a@b SIP/2.0\r\n\r\n", closed, 2);
+        send(b"INVITE sip:a@b SIP/2.0\r\n\r\n", closed, 3);
+        send(b"INVITE sip:c@b SIP/2.0\r\n\r\n", peer.local_addr().unwrap(), 4);
+        let begun = Instant::now();
+        let Arrival::Unsent(id) = next(&mut transports).await else { panic!("not refused") };
+        assert_eq!(id, TransactionId(3));
+        assert!(begun.elapsed() < Duration::from_secs(1));
+        let mut buffer = [0; 64];
+        for _ in 0..2 {
+            peer.recv_from(&mut buffer).await.unwrap();
+        }
+        peer.send_to(MESSAGE, bound(&transports, Transport::Udp)).await.unwrap();
+        let arrival = next(&mut transports).await;
+        assert!(matches!(arrival, Arrival::Message(..)), "the socket goes on: {arrival:?}");
+    }
+}

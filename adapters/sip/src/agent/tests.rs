@@ -19,6 +19,7 @@ use crate::stack::wire::{self, Message, Request, Uri};
 use crate::testing::{flow, invite, remote, request, start};
 
 mod digests;
+mod failover;
 mod messages;
 mod release;
 

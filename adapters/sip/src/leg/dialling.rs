@@ -1,7 +1,11 @@
 //! We call (RFC 3261 §13.2): one place after the other, with credentials where the trunk asks for
 //! them, and whatever several answers a forked INVITE brings.
+//!
+//! A place that says nothing is left for the next (RFC 3263 §4.3): its INVITE is [`Passed`] by, and
+//! cancelled as soon as it speaks.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use bytes::Bytes;
 use gateway_core::Cause;
@@ -71,6 +75,8 @@ pub(super) struct Dialling {
     has_rung: bool,
     /// Somebody has answered provisionally: the place is right, whatever comes.
     is_proceeding: bool,
+    /// When the next place is tried, unless this one speaks.
+    try_next_at: Option<Instant>,
     given: Option<Description>,
 }
 
@@ -112,7 +118,9 @@ impl Dialling {
             common.end(Cause::Overload, None, line);
             return State::Over;
         };
+        let try_next_at = (!later.is_empty()).then(|| line.now + line.timers.try_next);
         State::Dialling(Box::new(Self {
+            try_next_at,
             outgoing,
             later,
             target,
@@ -186,7 +194,32 @@ impl Dialling {
         }
     }
 
+    /// The place has said nothing: the next one is called.
+    pub(super) fn handle_timeout(
+        mut self: Box<Self>,
+        common: &mut Common,
+        line: &mut Line<'_>,
+    ) -> State {
+        if self.try_next_at.is_none_or(|at| line.now < at) {
+            return State::Dialling(self);
+        }
+        self.try_next_at = None;
+        line.stack.cancel(self.invite, None, line.now);
+        common.passed.push(Passed {
+            invite: self.invite,
+            request: self.request.clone(),
+            target: self.target.clone(),
+        });
+        self.try_next(common, line)
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    pub(super) const fn poll_timeout(&self) -> Option<Instant> {
+        self.try_next_at
+    }
+
     fn handle_provisional(mut self: Box<Self>, response: &Response, line: &mut Line<'_>) -> State {
+        self.try_next_at = None;
         if response.status() > 100 {
             self.is_proceeding = true;
         }
@@ -296,6 +329,32 @@ impl Dialling {
     fn try_next(self: Box<Self>, common: &mut Common, line: &mut Line<'_>) -> State {
         let number = self.request.fields().cseq().map_or(1, |(number, _)| number) + 1;
         Self::next(self.outgoing, self.later, number, common, line)
+    }
+}
+
+/// An INVITE to a place that said nothing, while another is called. Its CANCEL waits for it to
+/// speak (RFC 3261 §9.1).
+#[derive(Debug)]
+pub(super) struct Passed {
+    invite: TransactionId,
+    request: Request,
+    target: Target,
+}
+
+impl Passed {
+    pub(super) const fn invite(&self) -> TransactionId {
+        self.invite
+    }
+
+    /// Takes what the place says after all; an answer is acknowledged and hung up.
+    pub(super) fn handle_answer(&self, response: &Response, flow: Flow, line: &mut Line<'_>) {
+        let Some(mut dialog) = Dialog::calling(&self.request, response, &self.target, flow) else {
+            return;
+        };
+        acknowledge_once(&dialog, line);
+        let bye = dialog.request(&Method::Bye);
+        // Nobody needs the answer, and the transaction repeats by itself.
+        let _ = line.request(bye, dialog.target());
     }
 }
 

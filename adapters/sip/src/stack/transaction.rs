@@ -45,6 +45,8 @@ pub struct Timers {
     pub t2: Duration,
     /// How long a message stays in the network.
     pub t4: Duration,
+    /// How long a place we call may say nothing at all before the next is tried.
+    pub try_next: Duration,
 }
 
 impl Default for Timers {
@@ -53,6 +55,7 @@ impl Default for Timers {
             t1: Duration::from_millis(500),
             t2: Duration::from_secs(4),
             t4: Duration::from_secs(5),
+            try_next: Duration::from_secs(4),
         }
     }
 }

@@ -14,7 +14,7 @@ mod settings;
 mod stream;
 mod tls;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -32,6 +32,8 @@ use super::transaction::TransactionId;
 
 /// Notices that may wait for the owner; a full queue makes readers wait.
 const NOTICES: usize = 1_024;
+/// INVITEs by UDP that are remembered for the case that ICMP says that nobody took them.
+const INVITES: usize = 512;
 /// Messages that may wait for a slow connection before it is given up.
 const QUEUE: usize = 256;
 
@@ -52,7 +54,12 @@ pub enum Arrival {
 enum Notice {
     Accepted(Transport, TcpStream, SocketAddr),
     Arrived(Arrival),
-    Closed { link: LinkId, unsent: Vec<TransactionId> },
+    Closed {
+        link: LinkId,
+        unsent: Vec<TransactionId>,
+    },
+    /// Nobody takes datagrams there.
+    Refused(SocketAddr),
 }
 
 /// One message in a connection's queue.
@@ -78,6 +85,8 @@ pub struct Transports {
     notices: mpsc::Receiver<Notice>,
     notify: mpsc::Sender<Notice>,
     ready: VecDeque<Arrival>,
+    /// The latest INVITEs sent by UDP, and whereto.
+    invites: VecDeque<(SocketAddr, TransactionId)>,
     tls: tls::Contexts,
     advertised: Advertised,
     listening: Vec<(Transport, SocketAddr)>,
@@ -100,6 +109,7 @@ impl Transports {
             notices,
             notify,
             ready: VecDeque::new(),
+            invites: VecDeque::new(),
             advertised: Advertised::default(),
             listening: Vec::new(),
             next_link: 0,
@@ -195,6 +205,7 @@ impl Transports {
     fn take(&mut self, notice: Notice) {
         match notice {
             Notice::Arrived(arrival) => self.ready.push_back(arrival),
+            Notice::Refused(remote) => self.note_refused(remote),
             Notice::Accepted(transport, stream, remote) => self.admit(transport, stream, remote),
             Notice::Closed { link, unsent } => {
                 self.ready.extend(unsent.into_iter().map(Arrival::Unsent));
@@ -203,6 +214,16 @@ impl Transports {
                 }
             }
         }
+    }
+
+    /// Only INVITEs end by this: who is called next is tried at once, and a forged ICMP error can
+    /// do no more than that.
+    fn note_refused(&mut self, remote: SocketAddr) {
+        let is_there = |(sent_to, _): &&(SocketAddr, TransactionId)| *sent_to == remote;
+        let unsent: BTreeSet<TransactionId> =
+            self.invites.iter().filter(is_there).map(|(_, id)| *id).collect();
+        self.invites.retain(|(sent_to, _)| *sent_to != remote);
+        self.ready.extend(unsent.into_iter().map(Arrival::Unsent));
     }
 
     fn forget(&mut self, link: LinkId) -> bool {
@@ -265,7 +286,7 @@ impl Transports {
         }
     }
 
-    fn send_datagram(&self, transmit: &Transmit) -> bool {
+    fn send_datagram(&mut self, transmit: &Transmit) -> bool {
         let remote = transmit.target.remote;
         let chosen = transmit.target.link.and_then(|link| self.sockets.get(&link));
         let socket = chosen.or_else(|| {
@@ -274,7 +295,22 @@ impl Transports {
             })
         });
         let Some(socket) = socket else { return false };
-        match socket.try_send_to(&transmit.bytes, remote) {
+        // The first may tell of an earlier datagram that was refused, and clears that.
+        let sent = socket.try_send_to(&transmit.bytes, remote).or_else(|error| {
+            if error.kind() == io::ErrorKind::WouldBlock {
+                return Err(error);
+            }
+            socket.try_send_to(&transmit.bytes, remote)
+        });
+        if let Some(id) = transmit.transaction
+            && transmit.bytes.starts_with(b"INVITE ")
+        {
+            if self.invites.len() >= INVITES {
+                self.invites.pop_front();
+            }
+            self.invites.push_back((remote, id));
+        }
+        match sent {
             Ok(_) => true,
             // A full socket is a lost datagram, which transactions repeat.
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,
