@@ -222,3 +222,28 @@ fn pjsua_calls_the_page_over_tls_under_sdes() {
         phone_calls_page(net, &PJSUA_TLS);
     });
 }
+
+#[test]
+fn the_page_calls_a_phone_over_ipv6() {
+    interop!(["baresip", "chromium", "node", "web", "dumpcap"], |net| {
+        let scene = Scene::with(net, Config::with_ipv6);
+        let settings = Settings::new("bob", 5072, PHONE_HZ, &scene.certificates)
+            .registered(scene.config.sip_v6(), "secret-bob");
+        let mut phone = scene.phone(Model::Baresip, &settings);
+        let mut page = scene.page("alice");
+        let capture = Capture::start(net);
+        page.call("bob");
+        page.wait_state("in-call");
+        phone.wait_established();
+        page.assert_hears(PHONE_HZ);
+        page.hang_up();
+        phone.wait_ended();
+        scene.gateway.assert_nothing_left();
+        assert_heard(&phone.stop(), Demand::tone(PAGE_HZ, 3.0));
+        sleep(Duration::from_millis(300));
+        let wire = capture.stop();
+        let streams = wire.streams_at(settings.rtp_ports());
+        let is_v6 = |stream: &&gateway_tests::wire::Stream| stream.source.is_ipv6();
+        assert!(streams.iter().filter(is_v6).count() >= 2, "media did not go over IPv6");
+    });
+}

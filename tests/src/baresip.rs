@@ -41,7 +41,11 @@ impl Baresip {
         net.write(folder.join("contacts"), "");
         let mut program = command("baresip");
         // It cuts long paths of recordings short, hence it records into its own folder.
-        program.args(["-4", "-s", "-n", "127.0.0.1", "-f"]).arg(&folder).current_dir(&recordings);
+        let family = if settings.is_on_ipv6() { "-6" } else { "-4" };
+        program
+            .args([family, "-s", "-n", &settings.ip(), "-f"])
+            .arg(&folder)
+            .current_dir(&recordings);
         let mut process = Process::start(net, &settings.user, &mut program);
         process.expect_ever("baresip is ready", STEP);
         let control = connect(control_port(settings));
@@ -144,10 +148,10 @@ fn config(net: &Net, settings: &Settings) -> String {
     let (rtp, user) = (settings.rtp_port(), &settings.user);
     let modules: String = MODULES.map(|module| format!("module {module}.so\n")).concat();
     format!(
-        "sip_listen 127.0.0.1:{}\n\
+        "sip_listen {}:{}\n\
          sip_certificate {}\n\
          sip_cafile {}\n\
-         net_interface 127.0.0.1\n\
+         net_interface {}\n\
          dns_server 127.0.0.1:53\n\
          call_local_timeout 120\n\
          call_max_calls 4\n\
@@ -162,9 +166,11 @@ fn config(net: &Net, settings: &Settings) -> String {
          module_path /usr/lib/baresip/modules\n\
          {modules}module_tmp uuid.so\nmodule_tmp account.so\n\
          module_app contact.so\nmodule_app ctrl_tcp.so\nmodule_app menu.so\n",
+        settings.host(),
         settings.port,
         settings.certificates.both.display(),
         settings.certificates.authority.display(),
+        settings.ip(),
         tone.display(),
         rtp + 18,
         control_port(settings),
@@ -174,6 +180,14 @@ fn config(net: &Net, settings: &Settings) -> String {
 fn account(settings: &Settings) -> String {
     let transport = settings.transport.parameter();
     let (host, rest) = match &settings.registration {
+        // The domain is the same over either family.
+        Some(registration) if settings.is_on_ipv6() => (
+            "127.0.0.1".to_owned(),
+            format!(
+                ";outbound=\"sip:{};transport={transport}\";regint=300;auth_user={};auth_pass={}",
+                registration.registrar, settings.user, registration.password
+            ),
+        ),
         Some(registration) => (
             registration.registrar.to_string(),
             format!(";regint=300;auth_user={};auth_pass={}", settings.user, registration.password),

@@ -1,7 +1,7 @@
 //! The gateway's configuration file as the tests need it, in one place: accounts, trunks, routes
 //! and limits are added by name, the ports are the same in every test's namespace.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 
 use argon2::password_hash::{PasswordHasher, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -100,6 +100,16 @@ impl Config {
         self
     }
 
+    /// Listens on the loopback of IPv6 as well.
+    pub fn with_ipv6(mut self) -> Self {
+        for section in &mut self.sections {
+            let listen = format!("listen = [\"udp:[::1]:{SIP_PORT}\", \"udp:127.0.0.1");
+            section.lines = section.lines.replace("listen = [\"udp:127.0.0.1", &listen);
+            section.lines = section.lines.replace("[\"127.0.0.1\"]", "[\"127.0.0.1\", \"::1\"]");
+        }
+        self
+    }
+
     /// Adds lines after the sections: whole tables.
     pub fn tables(mut self, lines: &str) -> Self {
         self.rest += lines;
@@ -129,6 +139,11 @@ impl Config {
     /// Returns where SIP is taken over UDP and TCP.
     pub fn sip(&self) -> SocketAddr {
         SocketAddr::from((LOOPBACK, SIP_PORT))
+    }
+
+    /// Returns where SIP is taken over UDP and IPv6, [`Config::with_ipv6`].
+    pub fn sip_v6(&self) -> SocketAddr {
+        SocketAddr::from((Ipv6Addr::LOCALHOST, SIP_PORT))
     }
 
     /// Returns where SIP is taken over TLS.

@@ -121,6 +121,21 @@ impl Settings {
         self.rtp_port()..=self.rtp_port() + 19
     }
 
+    /// Whether it talks to its registrar over IPv6.
+    pub fn is_on_ipv6(&self) -> bool {
+        self.registration.as_ref().is_some_and(|at| at.registrar.is_ipv6())
+    }
+
+    /// Returns its own address.
+    pub fn ip(&self) -> String {
+        if self.is_on_ipv6() { "::1".into() } else { "127.0.0.1".into() }
+    }
+
+    /// Returns its own address as it stands before a port.
+    pub fn host(&self) -> String {
+        if self.is_on_ipv6() { "[::1]".into() } else { "127.0.0.1".into() }
+    }
+
     /// Returns its address of record.
     pub fn address(&self) -> String {
         match &self.registration {
