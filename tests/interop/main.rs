@@ -15,6 +15,8 @@ mod harness;
 mod load;
 mod page;
 mod pbx;
+mod prochat;
+mod procom_messages;
 mod quality;
 mod scene;
 mod secrets;

@@ -17,8 +17,9 @@ import { Dialler } from "./profon/dialler.js";
 import { CallRecord } from "./profon/record.js";
 import { IncomingSheet } from "./profon/sheet.js";
 import { drawStage, drawTimer } from "./profon/stage.js";
+import { Talk } from "./profon/talk.js";
 import { Tones } from "./profon/tones.js";
-import { nameOf, shortAddress, wordsOfConnection, wordsOfSignIn, wordsOfTransfer } from "./profon/words.js";
+import { ECHO, nameOf, shortAddress, wordsOfConnection, wordsOfSignIn, wordsOfTransfer } from "./profon/words.js";
 import { connect } from "./procom.js";
 
 const TICK_MS = 500;
@@ -36,6 +37,7 @@ class Profon {
   /** @type {import("./procom.js").Call|null} */
   #front = null;
   #tones = new Tones();
+  #talk = new Talk();
   #audio = byId("remote-audio");
   #hasEarlySound = false;
   #isSilenced = false;
@@ -64,6 +66,8 @@ class Profon {
     press("mute", () => this.#front?.mute(!this.#front.isMuted));
     press("hold", () => this.#toggleHold());
     press("hang-up", () => this.#front?.end());
+    press("write", () => this.#writeTo(byId("address").value));
+    press("write-them", () => this.#front && this.#writeTo(this.#front.peer));
     press("call-again", () => this.#front && this.#dial(this.#front.peer));
     press("keypad-toggle", () => this.#toggleKeypad());
     press("transfer-toggle", () => this.#toggleTransfer());
@@ -132,6 +136,7 @@ class Profon {
     on("refused", (error) => this.#report(error.reason || error.code));
     on("lost", () => this.#report("The connection was gone for too long, so calls have ended. Sign-in is renewed by itself."));
     on("closed", (error) => this.#handleClosed(error));
+    this.#talk.adopt(session);
     this.#drawConnection(session.state);
     say("own-address", shortAddress(session.address ?? ""));
     this.#draw();
@@ -140,6 +145,7 @@ class Profon {
 
   #handleClosed(error) {
     this.session = null;
+    this.#talk.adopt(null);
     this.#records.clear();
     this.#front = null;
     say("own-address", "");
@@ -160,6 +166,11 @@ class Profon {
     this.#follow(call);
     this.#dialler.clear();
     this.#bringToFront(call);
+  }
+
+  #writeTo(address) {
+    if (this.session && address.trim()) this.#talk.open(address);
+    else this.#dialler.focus();
   }
 
   #handleIncoming(call) {
@@ -265,6 +276,7 @@ class Profon {
     drawStage(front ? this.#records.get(front.id) ?? null : null, others);
     drawTransferWith(others.map(({ call }) => call));
     show("return-to-call", isLive);
+    show("write-them", isLive && front.peer !== ECHO);
     if (isLive) say("return-text", `Return to ${nameOf(front)}`);
     // What had the focus may be gone now; the reader stays at the call instead of falling to the top of the page.
     if (hadFocus && !isIn(byId("stage"), document.activeElement)) byId("call-peer").focus({ preventScroll: true });

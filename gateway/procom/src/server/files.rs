@@ -58,6 +58,7 @@ pub(crate) const FILES: &[File] = files![
     "profon/sheet.js",
     "profon/stage.js",
     "profon/strip.js",
+    "profon/talk.js",
     "profon/tones.js",
     "profon/words.js",
     "sdk/backoff.js",
