@@ -15,8 +15,6 @@ mod harness;
 mod load;
 mod page;
 mod pbx;
-mod prochat;
-mod procom_messages;
 mod quality;
 mod scene;
 mod secrets;

@@ -20,7 +20,7 @@ mod status;
 mod xml;
 
 pub use incoming::{Content, Text, read};
-pub(crate) use outgoing::{Ids, Letter};
+pub(crate) use outgoing::{Ids, Letter, noticed};
 pub(crate) use status::{handover, to_status};
 
 /// Text as RFC 3428 §4 and §11 have it.

@@ -1,6 +1,8 @@
 //! Replays the committed corpora of SIP messages, of streams of them and of digest header fields,
 //! so that what once tripped a parser never trips ours; nightly also what chance makes of them.
 
+#[path = "../../../tests/fuzz/checks/sip_body.rs"]
+mod body;
 #[path = "../../../tests/fuzz/checks/sip_digest.rs"]
 mod digest;
 #[path = "../../../tests/fuzz/checks/sip_message.rs"]
@@ -18,6 +20,11 @@ fn every_message_of_the_corpus_is_read_or_refused_as_its_name_says() {
 #[test]
 fn every_stream_of_the_corpus_is_cut_or_given_up_as_its_name_says() {
     replay::replay("sip_stream", stream::check);
+}
+
+#[test]
+fn every_body_of_the_corpus_is_read_or_refused_as_its_name_says() {
+    replay::replay("sip_body", body::check);
 }
 
 #[test]
@@ -43,4 +50,10 @@ fn mutations_of_the_corpus_of_streams_break_no_promise() {
 #[ignore = "nightly"]
 fn mutations_of_the_corpus_of_digests_break_no_promise() {
     replay::mutations("sip_digest", digest::check);
+}
+
+#[test]
+#[ignore = "nightly"]
+fn mutations_of_the_corpus_of_bodies_break_no_promise() {
+    replay::mutations("sip_body", body::check);
 }

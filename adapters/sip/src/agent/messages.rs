@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use gateway_adapter::Event;
 use gateway_core::message::{
-    Composing, Confirmation, Handover, IntakeId, Message, MessageId, Received, Settlement,
+    Composing, Confirmation, Handover, IntakeId, Message, Received, Settlement,
 };
 use gateway_core::route::Require;
 
@@ -130,7 +130,7 @@ impl Agent {
         Ok(match content {
             Content::Text(text) => Some(received(IntakeId(id.0), request, caller, text)),
             Content::Notice(notice) => {
-                let message_id = MessageId::parse(&notice.id);
+                let message_id = message::noticed(&notice.id);
                 message_id.zip(notice.status).map(|(message_id, status)| {
                     Event::Confirmed(Box::new(Confirmation {
                         message_id,

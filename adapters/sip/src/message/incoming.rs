@@ -1,5 +1,8 @@
 //! What a MESSAGE says (RFC 3428 §7): its text, or what it tells of another message.
 
+use std::io::Read as _;
+
+use flate2::read::ZlibDecoder;
 use gateway_core::message::{MAX_BODY, MAX_SENDER_ID};
 use ring::digest::{SHA256, digest};
 
@@ -9,6 +12,9 @@ use super::{ACCEPT, CPIM, TEXT, composing};
 use crate::stack::policy::Refusal;
 use crate::stack::tokens::hex;
 use crate::stack::wire::Fields;
+
+/// The most that a packed body may become, in bytes: the longest text, and headers around it.
+const MAX_UNPACKED_BYTES: u64 = MAX_BODY as u64 + 4096;
 
 /// What a MESSAGE says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +51,8 @@ impl std::fmt::Debug for Text {
 /// # Errors
 /// The answer to it: 400, 413 or 415, with a sentence.
 pub fn read(fields: Fields<'_>, body: &[u8]) -> Result<Content, Refusal> {
-    let encoding = fields.text("Content-Encoding");
-    if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
-        return Err(unsupported("the body is encoded").with("Accept-Encoding", "identity"));
-    }
+    let unpacked = unpack(fields, body)?;
+    let body = unpacked.as_deref().unwrap_or(body);
     // What says nothing of its type is text (RFC 2045 §5.2).
     let kind = fields.text("Content-Type").unwrap_or_else(|| TEXT.to_owned());
     let Some(envelope) = (Kind::of(&kind).name == CPIM).then(|| cpim::parse(body)) else {
@@ -57,6 +61,30 @@ pub fn read(fields: Fields<'_>, body: &[u8]) -> Result<Content, Refusal> {
     let envelope = envelope.ok_or_else(|| refuse(400, "the message/cpim cannot be read"))?;
     let kind = envelope.content_type.clone().unwrap_or_else(|| TEXT.to_owned());
     content(&kind, &envelope.content, &envelope, fields)
+}
+
+/// Undoes the encoding of a body, where it has one (RFC 3261 §20.12). linphone packs notifications,
+/// and sends them never again when that is refused.
+fn unpack(fields: Fields<'_>, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
+    match fields.text("Content-Encoding").map(|coding| coding.to_ascii_lowercase()).as_deref() {
+        None | Some("identity") => Ok(None),
+        Some("deflate") => {
+            let mut out = Vec::new();
+            let reader = ZlibDecoder::new(body).take(MAX_UNPACKED_BYTES + 1);
+            let is_read = { reader }.read_to_end(&mut out).is_ok();
+            if !is_read {
+                return Err(refuse(400, "the body cannot be unpacked"));
+            }
+            if out.len() as u64 > MAX_UNPACKED_BYTES {
+                return Err(refuse(413, &format!("the limit is {MAX_BODY} bytes")));
+            }
+            Ok(Some(out))
+        }
+        Some(_) => {
+            let refusal = unsupported("the body is encoded");
+            Err(refusal.with("Accept-Encoding", "deflate, identity"))
+        }
+    }
 }
 
 fn content(

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use gateway_core::Cause;
-use gateway_core::message::{Dispatch, Receipt, Status};
+use gateway_core::message::{Dispatch, MessageId, Receipt, Status};
 use gateway_core::route::Require;
 use ring::digest::{Context, SHA256};
 
@@ -18,58 +18,72 @@ use crate::stack::wire::{Method, NameAddr, Request, Uri};
 
 /// What tells one MESSAGE from another.
 #[derive(Clone, Debug)]
-pub(crate) struct Ids([u8; 32]);
+pub(crate) struct Ids {
+    hash: [u8; 32],
+    /// The message it carries, where it carries one.
+    message_id: Option<MessageId>,
+}
 
 impl Ids {
     /// Those of an attempt.
     pub(crate) fn of(dispatch: &Dispatch) -> Self {
         let (delivery, attempt) = (dispatch.delivery.0, dispatch.attempt);
-        Self::hash(&[
+        let hash = hash(&[
             b"message",
             &dispatch.message_id.0,
             &delivery.to_be_bytes(),
             &attempt.to_be_bytes(),
-        ])
+        ]);
+        Self { hash, message_id: Some(dispatch.message_id) }
     }
 
     /// Those of what we tell a sender at one of its places.
     pub(crate) fn of_receipt(receipt: &Receipt, place: usize) -> Self {
         let place = place.to_string();
         let status = receipt.status.as_str();
-        Self::hash(&[b"receipt", &receipt.message_id.0, status.as_bytes(), place.as_bytes()])
+        let parts: [&[u8]; 4] =
+            [b"receipt", &receipt.message_id.0, status.as_bytes(), place.as_bytes()];
+        Self { hash: hash(&parts), message_id: None }
     }
 
     /// Those of something that is said once and never repeated.
     pub(crate) fn fresh(token: &str) -> Self {
-        Self::hash(&[b"fresh", token.as_bytes()])
+        Self { hash: hash(&[b"fresh", token.as_bytes()]), message_id: None }
     }
 
-    fn hash(parts: &[&[u8]]) -> Self {
-        let mut context = Context::new(&SHA256);
-        for part in parts {
-            // With their lengths, so that no two lists are the same text.
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
-        }
-        let mut out = [0; 32];
-        out.copy_from_slice(context.finish().as_ref());
-        Self(out)
-    }
-
-    /// The Call-ID.
+    /// The Call-ID. It begins with the message's own id: linphone tells by the Call-ID what became
+    /// of a message that has no other id.
     pub(crate) fn call_id(&self) -> String {
-        hex(&self.0[..16])
+        let own = hex(&self.hash[..16]);
+        self.message_id.map_or_else(|| own.clone(), |message_id| format!("{message_id}-{own}"))
     }
 
     fn tag(&self) -> String {
-        hex(&self.0[16..24])
+        hex(&self.hash[16..24])
     }
 
     /// The branch of its `step`th request: another for every place and every answered challenge.
     pub(crate) fn branch(&self, step: u32) -> String {
-        let Self(own) = Self::hash(&[&self.0, &step.to_be_bytes()]);
+        let own = hash(&[&self.hash, &step.to_be_bytes()]);
         format!("{MAGIC_COOKIE}{}", hex(&own[..12]))
     }
+}
+
+/// The message that a notification names: by the id that we gave it, or by a Call-ID of ours.
+pub(crate) fn noticed(id: &str) -> Option<MessageId> {
+    MessageId::parse(id.split_once('-').map_or(id, |(message_id, _)| message_id))
+}
+
+fn hash(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        // With their lengths, so that no two lists are the same text.
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    let mut out = [0; 32];
+    out.copy_from_slice(context.finish().as_ref());
+    out
 }
 
 /// What a MESSAGE carries.

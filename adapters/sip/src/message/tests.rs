@@ -65,6 +65,36 @@ fn what_is_no_plain_text_is_refused() {
     let mut encoded = message_of("text/plain", b"x");
     encoded.push("Content-Encoding", "gzip");
     assert_eq!(read(encoded.fields(), b"x").unwrap_err().status, 415);
+    let mut broken = message_of("text/plain", b"x");
+    broken.push("Content-Encoding", "deflate");
+    assert_eq!(read(broken.fields(), b"x").unwrap_err().status, 400);
+}
+
+fn packed(text: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn a_packed_body_is_unpacked_but_no_bomb() {
+    let mut request = message_of("text/plain", b"");
+    request.push("Content-Encoding", "deflate");
+    let content = read(request.fields(), &packed("Grüße".as_bytes()));
+    assert_eq!(text_of(content.map_err(|refusal| refusal.status)).body, "Grüße");
+    let bomb = packed(&vec![b'a'; 10_000_000]);
+    assert!(bomb.len() < 20_000);
+    assert_eq!(read(request.fields(), &bomb).unwrap_err().status, 413);
+}
+
+#[test]
+fn a_notification_may_name_a_message_by_its_call_id() {
+    let call_id = Ids::of(&dispatch()).call_id();
+    assert_eq!(noticed(&call_id), Some(MessageId([7; 16])));
+    assert_eq!(noticed(&MessageId([7; 16]).to_string()), Some(MessageId([7; 16])));
+    assert_eq!(noticed("other"), None);
+    assert!(call_id.len() <= 100, "the longest id read in a notification");
 }
 
 /// As linphone 5 sends it.
