@@ -12,3 +12,4 @@ pub mod secrets;
 pub mod store;
 pub mod supervisor;
 pub mod switchboard;
+pub mod widget;

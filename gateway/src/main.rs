@@ -14,6 +14,7 @@ use procom_gateway::config::Config;
 use procom_gateway::demo::Demo;
 use procom_gateway::explain::{self, Question};
 use procom_gateway::house::House;
+use procom_gateway::widget::Order;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Bridges Procom WebRTC and SIP; XMPP and GSM are to come.
@@ -69,6 +70,27 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = "/etc/procom-gateway/gateway.toml")]
         config: PathBuf,
     },
+    /// Packages Prochat as a W3C widget, with a guest's token inside.
+    Widget {
+        /// The gateway's web address, like `https://gateway.example`.
+        #[arg(long, value_name = "URL")]
+        gateway: String,
+        /// To whom it writes, like `procom:shop`.
+        #[arg(long, value_name = "ADDRESS")]
+        to: String,
+        /// The file to write.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// The name shown to the person.
+        #[arg(long, default_value = "Chat with us")]
+        name: String,
+        /// How long the token lives.
+        #[arg(long, default_value_t = 365)]
+        days: u32,
+        /// The configuration, whose token_key signs the token.
+        #[arg(long, value_name = "FILE", default_value = "/etc/procom-gateway/gateway.toml")]
+        config: PathBuf,
+    },
     /// Reads a password and prints its hash, for `password_hash` of an account.
     Passwd,
 }
@@ -83,6 +105,9 @@ fn main() -> ExitCode {
             explain::require(&require).and_then(|require| {
                 explain(&config, &Question { to: dialled, from, purpose, require }, json)
             })
+        }
+        Command::Widget { gateway, to, out, name, days, config } => {
+            widget(Order { gateway, to, name, days }, &config, &out)
         }
         Command::Passwd => passwd(),
     };
@@ -203,6 +228,12 @@ fn explain(path: &Path, question: &Question, as_json: bool) -> Result<(), String
     let config = Config::load(path).map_err(|why| why.to_string())?;
     println!("{}", explain::explain(&config, question, as_json)?.trim_end());
     Ok(())
+}
+
+fn widget(order: Order, config: &Path, out: &Path) -> Result<(), String> {
+    let config = Config::load(config).map_err(|why| why.to_string())?;
+    let bytes = procom_gateway::widget::package(order, &config)?;
+    std::fs::write(out, bytes).map_err(|why| format!("{}: {why}", out.display()))
 }
 
 fn passwd() -> Result<(), String> {
