@@ -1,5 +1,6 @@
 //! Prochat, the chat widget, on a page of another origin under a strict Content-Security-Policy: text
 //! there and back, receipts, typing, and a gateway that is restarted meanwhile.
+#![expect(clippy::disallowed_methods, reason = "a token lives by the clock on the wall")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -8,19 +9,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gateway_procom::{Bearer, Secret, Token, Tokens};
 use gateway_tests::browser::{Browser, Product};
-use gateway_tests::gateway::Gateway;
+use gateway_tests::gateway::{Gateway, binary};
 use gateway_tests::interop;
-use gateway_tests::namespace::Net;
+use gateway_tests::namespace::{Net, command};
 use serde_json::{Value, json};
 
 use crate::procom_messages::Client;
 use crate::scene::{PAGE_HZ, Page, STEP, Scene, wait_until};
 
 const SHOP: &str = "http://127.0.0.1:8090";
+const RUNTIME: &str = "http://127.0.0.1:8091";
 const KEY: &str = "key-of-the-tests-0123456789abcdef";
 
 /// What a careful shop sends: its own style sheet, the gateway's scripts and socket, nothing inline.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src http://127.0.0.1:8080; \
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; script-src http://127.0.0.1:8080; \
      connect-src ws://127.0.0.1:8080; base-uri 'none'; form-action 'none'; \
      require-trusted-types-for 'script'; trusted-types 'none'";
 
@@ -31,7 +33,8 @@ const STYLE: &str = "body { font: 18px serif; margin: 40px; background: #fbfaf7;
 
 fn scene(net: &Net) -> Scene<'_> {
     Scene::with(net, |config| {
-        config.set("procom", &format!("token_key = \"{KEY}\"\norigins = [\"{SHOP}\"]"))
+        config
+            .set("procom", &format!("token_key = \"{KEY}\"\norigins = [\"{SHOP}\", \"{RUNTIME}\"]"))
     })
 }
 
@@ -48,8 +51,6 @@ fn token(origin: &str) -> String {
 
 /// Serves the shop's page for as long as the test runs.
 fn serve_shop(token: &str) {
-    let address: SocketAddr = SHOP.trim_start_matches("http://").parse().expect("an address");
-    let listener = TcpListener::bind(address).expect("free");
     let page = format!(
         "<!doctype html><html lang=en><head><meta charset=utf-8><title>Shop</title>\
          <meta name=viewport content=\"width=device-width, initial-scale=1\">\
@@ -58,19 +59,40 @@ fn serve_shop(token: &str) {
          data-token=\"{token}\" data-to=procom:alice data-heading=\"The Bicycle Shop\" \
          data-greeting=\"How can we help?\" data-theme=light></script></body></html>"
     );
+    let policy = format!("Content-Security-Policy: {POLICY}\r\n");
+    serve(SHOP, policy, move |path| match path {
+        "/shop.css" => Some(STYLE.as_bytes().to_vec()),
+        "/" => Some(page.clone().into_bytes()),
+        _ => None,
+    });
+}
+
+/// Serves what `file` finds, with more header fields, for as long as the test runs.
+fn serve(origin: &str, fields: String, file: impl Fn(&str) -> Option<Vec<u8>> + Send + 'static) {
+    let address: SocketAddr = origin.trim_start_matches("http://").parse().expect("an address");
+    let listener = TcpListener::bind(address).expect("free");
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let mut head = [0; 4096];
             let length = stream.read(&mut head).unwrap_or(0);
-            let is_style = head[..length].starts_with(b"GET /shop.css");
-            let (kind, body) =
-                if is_style { ("text/css", STYLE) } else { ("text/html", page.as_str()) };
+            let head = String::from_utf8_lossy(&head[..length]).into_owned();
+            let path = head.split_ascii_whitespace().nth(1).unwrap_or("/");
+            let body = file(path);
+            let status = if body.is_some() { "200 OK" } else { "404 Not Found" };
+            let kind = match path.rsplit('.').next() {
+                Some("js") => "text/javascript",
+                Some("css") => "text/css",
+                Some("svg") => "image/svg+xml",
+                Some(_) | None => "text/html",
+            };
+            let body = body.unwrap_or_default();
             let _ = write!(
                 stream,
-                "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\
-                 Content-Security-Policy: {POLICY}\r\nConnection: close\r\n\r\n{body}",
+                "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n{fields}\
+                 Connection: close\r\n\r\n",
                 body.len()
             );
+            let _ = stream.write_all(&body);
         }
     });
 }
@@ -115,7 +137,8 @@ impl Widget {
 
     #[track_caller]
     fn assert_typing(&mut self, is_on: bool) {
-        let script = "!document.querySelector('procom-chat').shadowRoot.querySelector('.typing').hidden";
+        let script =
+            "!document.querySelector('procom-chat').shadowRoot.querySelector('.typing').hidden";
         wait_until("typing is shown or not", STEP, || self.browser.evaluate(script) == is_on);
     }
 
@@ -137,7 +160,10 @@ fn there_and_back(net: &Net, product: Product) {
     let mut alice = Client::sign_in(&scene, "alice");
     widget.write("Is the blue one in stock?");
     let message = alice.take_message();
-    assert_eq!((&message["body"], &message["verified"]), (&json!("Is the blue one in stock?"), &json!(false)));
+    assert_eq!(
+        (&message["body"], &message["verified"]),
+        (&json!("Is the blue one in stock?"), &json!(false))
+    );
     let guest = message["from"].as_str().expect("an address").to_owned();
     assert!(guest.starts_with("procom:guest."), "{guest}");
     widget.wait_said(".own", "Is the blue one in stock?", "delivered");
@@ -145,7 +171,9 @@ fn there_and_back(net: &Net, product: Product) {
     widget.wait_said(".own", "Is the blue one in stock?", "read");
     alice.send(&json!({"type": "composing", "with": guest, "on": true}));
     widget.assert_typing(true);
-    for (at, text) in ["Yes, two. \u{1F6B2}", "שלום, עולם!", "<b>bold?</b>\n&amp;"].iter().enumerate() {
+    for (at, text) in
+        ["Yes, two. \u{1F6B2}", "שלום, עולם!", "<b>bold?</b>\n&amp;"].iter().enumerate()
+    {
         let id = format!("m{at}");
         alice.write(&id, &guest, text);
         widget.wait_said(":not(.own)", text, "read");
@@ -243,5 +271,36 @@ fn the_call_button_opens_the_dialler_with_the_address_ready() {
         });
         assert_eq!(page.browser.evaluate("location.hash"), "");
         assert_eq!(page.browser.evaluate("document.activeElement.id"), "call");
+    });
+}
+
+#[test]
+fn a_packaged_widget_runs_what_is_inside_it_and_talks_to_the_gateway() {
+    interop!(["chromium", "node", "python3", "web"], |net| {
+        let scene = scene(net);
+        let (file, folder) = (net.path("shop.wgt"), net.folder("widget"));
+        let mut widget = command(binary());
+        widget.args(["widget", "--gateway", &scene.gateway.url, "--to", "procom:alice", "--name"]);
+        widget.arg("Shop & Co.").arg("--out").arg(&file);
+        widget.arg("--config").arg(net.path("gateway/gateway.toml"));
+        assert!(widget.status().expect("the gateway starts").success());
+        let mut unzip = command("python3");
+        unzip.args(["-m", "zipfile", "-e"]).arg(&file).arg(&folder);
+        assert!(unzip.status().expect("python starts").success());
+        let config = std::fs::read_to_string(folder.join("config.xml")).expect("a configuration");
+        assert!(config.contains("<access origin=\"http://127.0.0.1:8080\"/>"), "{config}");
+        serve(RUNTIME, String::new(), move |path| {
+            let path = if path == "/" { "index.html" } else { path.trim_start_matches('/') };
+            std::fs::read(folder.join(path)).ok()
+        });
+        let mut browser = Browser::start(net, "runtime", Product::Chromium, PAGE_HZ);
+        browser.goto(RUNTIME);
+        let mut widget = Widget { browser };
+        widget.wait_state("connected");
+        let mut alice = Client::sign_in(&scene, "alice");
+        widget.write("From a file");
+        assert_eq!(alice.take_message()["body"], "From a file");
+        widget.wait_said(".own", "From a file", "delivered");
+        assert_eq!(widget.browser.problems(), Vec::<String>::new());
     });
 }

@@ -195,7 +195,7 @@ function drawFate(item, entry) {
   const time = make("time", { datetime: new Date(entry.at_ms).toISOString() }, wordsOfTime(entry.at_ms));
   if (!entry.isOwn) return fate.replaceChildren(time);
   if (entry.status !== "failed") return fate.replaceChildren(time, ` · ${wordsOfStatus(entry.status)}`);
-  const again = button("again", "Send this message again", () => {}, "Try again");
+  const again = button("again", "Try again to send this message", () => {}, "Try again");
   again.dataset.retry = entry.id;
   fate.replaceChildren(`${wordsOfStatus("failed")}. ${entry.reason}`, again);
 }
