@@ -38,7 +38,11 @@ impl Baresip {
         fs::create_dir_all(&recordings).expect("the folder of a test is writable");
         net.write(folder.join("config"), config(net, settings));
         net.write(folder.join("accounts"), account(settings));
-        net.write(folder.join("contacts"), "");
+        let contact = match settings.contact.as_str() {
+            "" => String::new(),
+            uri => format!("\"contact\" <{uri}>\n"),
+        };
+        net.write(folder.join("contacts"), contact);
         let mut program = command("baresip");
         // It cuts long paths of recordings short, hence it records into its own folder.
         let family = if settings.is_on_ipv6() { "-6" } else { "-4" };
@@ -115,6 +119,13 @@ impl Phone for Baresip {
         self.take_in(Duration::ZERO);
         let is_digit = |event: &&Value| event["type"] == "CALL_DTMF_START";
         self.events.iter().filter(is_digit).filter_map(|event| event["param"].as_str()).collect()
+    }
+    fn write(&mut self, text: &str) {
+        self.command("message", text);
+    }
+    fn shown(&mut self, text: &str) -> usize {
+        // Between quotes behind the sender's address; its trace of SIP has no quotes.
+        self.process.output().matches(&format!(": \"{text}\"")).count()
     }
     fn wait_registered(&mut self) {
         // It may register before anyone can listen on the control port.

@@ -17,6 +17,7 @@ pub struct Linphone {
     process: Process,
     debug_log: PathBuf,
     recording: PathBuf,
+    contact: String,
 }
 
 impl Linphone {
@@ -44,7 +45,7 @@ impl Linphone {
         process.send(&format!("record {}", recording.display()));
         process.expect("linphonec>", STEP);
         sleep(Duration::from_millis(500));
-        Self { process, debug_log, recording }
+        Self { process, debug_log, recording, contact: settings.contact.clone() }
     }
 
     /// Waits until liblinphone's own log, which names every change of state, holds `pattern`.
@@ -91,6 +92,14 @@ impl Phone for Linphone {
         let pattern = regex::Regex::new(r"Receiving tone (\S) from").expect("a pattern of ours");
         let output = self.process.output();
         pattern.captures_iter(output).map(|found| found[1].to_owned()).collect()
+    }
+    fn write(&mut self, text: &str) {
+        self.process.send(&format!("chat {} {text}", self.contact));
+    }
+    fn shown(&mut self, text: &str) -> usize {
+        let line = format!(r"Message received from [^ ]*: {}\r?\n", regex::escape(text));
+        let regex = regex::Regex::new(&line).expect("a pattern of ours");
+        regex.find_iter(self.process.output()).count()
     }
     fn wait_registered(&mut self) {
         self.wait_log(r"to \[LinphoneRegistrationOk", STEP);

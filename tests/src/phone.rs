@@ -70,6 +70,8 @@ pub struct Settings {
     pub registration: Option<Registration>,
     /// Whom it trusts and what it shows.
     pub certificates: Certificates,
+    /// The one it writes to; baresip writes to nobody else.
+    pub contact: String,
 }
 
 impl Settings {
@@ -84,7 +86,14 @@ impl Settings {
             answers: true,
             registration: None,
             certificates: certificates.clone(),
+            contact: String::new(),
         }
+    }
+
+    /// Sets the one it writes to.
+    pub fn writes_to(mut self, uri: &str) -> Self {
+        self.contact = uri.into();
+        self
     }
 
     /// Lets it register.
@@ -178,6 +187,22 @@ pub trait Phone {
     fn send_digits(&mut self, digits: &str);
     /// Returns the digits received so far.
     fn digits(&mut self) -> String;
+    /// Writes to the one it was set up to write to.
+    fn write(&mut self, text: &str);
+    /// Returns how often it has shown this text as something somebody wrote.
+    fn shown(&mut self, text: &str) -> usize;
+    /// Waits until it shows that text; panics if it shows it more than once.
+    #[track_caller]
+    fn wait_shown(&mut self, text: &str) {
+        for _ in 0..STEP.as_millis() / 50 {
+            match self.shown(text) {
+                0 => std::thread::sleep(Duration::from_millis(50)),
+                1 => return,
+                count => panic!("{text} is shown {count} times"),
+            }
+        }
+        panic!("{text} is not shown:\n{}", self.process().output());
+    }
     /// Waits until the registrar has accepted it.
     fn wait_registered(&mut self);
     /// Waits until a call comes in.

@@ -16,6 +16,7 @@ use crate::tone::tone_file;
 pub struct Pjsua {
     script: Script,
     recording: PathBuf,
+    contact: String,
 }
 
 impl Pjsua {
@@ -48,7 +49,7 @@ impl Pjsua {
                 "key": settings.certificates.key,
             }),
         );
-        Self { script, recording }
+        Self { script, recording, contact: settings.contact.clone() }
     }
 
     /// Waits for an event of the script.
@@ -83,6 +84,12 @@ impl Phone for Pjsua {
     fn digits(&mut self) -> String {
         let events = self.script.all("digit");
         events.iter().filter_map(|event| event["digit"].as_str()).collect()
+    }
+    fn write(&mut self, text: &str) {
+        self.script.process.send(&format!("write {} {text}", self.contact));
+    }
+    fn shown(&mut self, text: &str) -> usize {
+        self.script.all("text").iter().filter(|event| event["body"] == text).count()
     }
     fn wait_registered(&mut self) {
         let answer = self.wait("registered", STEP);

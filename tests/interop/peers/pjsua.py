@@ -1,8 +1,10 @@
 """A phone made of pjsua2, steered by lines on standard input.
 
 argv[1]: JSON settings (see src/pjsua.rs). Prints one JSON object a line, `event` first:
-ready, registered, incoming, ringing, established, media, digit, ended, failed.
-Commands: call URI | answer CODE | hang_up | hold | resume | digits D | quit
+ready, registered, incoming, ringing, established, media, digit, ended, text, text_status, typing,
+failed.
+Commands: call URI | answer CODE | hang_up | hold | resume | digits D | write URI TEXT |
+typing URI on|off | quit
 """
 
 import json
@@ -20,6 +22,7 @@ TRANSPORTS = {
 }
 settings = json.loads(sys.argv[1])
 calls = []
+buddies = {}
 ended = []  # pjsua2 frees a call object that nobody holds while still using it
 
 
@@ -65,6 +68,27 @@ class Account(pj.Account):
         tell("incoming", caller=call.getInfo().remoteUri)
         if settings["answers"]:
             answer(call, 200)
+
+
+    def onInstantMessage(self, parameters):
+        kind = parameters.contentType
+        tell("text", sender=parameters.fromUri, kind=kind, body=parameters.msgBody)
+
+    def onInstantMessageStatus(self, parameters):
+        tell("text_status", code=int(parameters.code), body=parameters.msgBody)
+
+    def onTypingIndication(self, parameters):
+        tell("typing", sender=parameters.fromUri, is_on=bool(parameters.isTyping))
+
+
+def buddy(uri):
+    if uri not in buddies:
+        config = pj.BuddyConfig()
+        config.uri = uri
+        config.subscribe = False
+        buddies[uri] = pj.Buddy()
+        buddies[uri].create(account, config)
+    return buddies[uri]
 
 
 def answer(call, code):
@@ -149,6 +173,16 @@ def obey(line):
         calls[-1].reinvite(parameters)
     elif word == "digits":
         calls[-1].dialDtmf(rest)
+    elif word == "write":
+        uri, _, text = rest.partition(" ")
+        message = pj.SendInstantMessageParam()
+        message.content = text
+        buddy(uri).sendInstantMessage(message)
+    elif word == "typing":
+        uri, _, state = rest.partition(" ")
+        typing = pj.SendTypingIndicationParam()
+        typing.isTyping = state == "on"
+        buddy(uri).sendTypingIndication(typing)
     else:
         raise ValueError(f"unknown command {word}")
 
