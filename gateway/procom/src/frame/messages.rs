@@ -68,7 +68,7 @@ impl GatewayFrame {
             id: receipt.sender_id.clone(),
             message: Some(receipt.message_id.to_string()),
             status: receipt.status.as_str(),
-            reason: receipt.reason.as_deref().map(super::tidy),
+            reason: receipt.reason.as_deref().map(sentence),
         }
     }
 
@@ -78,9 +78,21 @@ impl GatewayFrame {
             id: id.to_owned(),
             message: None,
             status: Status::Failed.as_str(),
-            reason: Some(super::tidy(reason)),
+            reason: Some(sentence(reason)),
         }
     }
+}
+
+/// A reason as a person is told it: with a capital and a full stop.
+fn sentence(reason: &str) -> String {
+    let reason = super::tidy(reason);
+    let reason = reason.trim();
+    let mut letters = reason.chars();
+    let Some(first) = letters.next() else {
+        return String::new();
+    };
+    let end = if reason.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{}{}{end}", first.to_uppercase(), letters.as_str())
 }
 
 #[cfg(test)]
@@ -95,6 +107,13 @@ mod tests {
         for at in [i64::MIN, i64::MAX, -1] {
             assert!(written(at).ends_with("Z\"}"));
         }
+    }
+
+    #[test]
+    fn a_reason_is_told_as_a_sentence() {
+        assert_eq!(sentence("nobody has this address"), "Nobody has this address.");
+        assert_eq!(sentence(" \u{7}Why? "), "Why?");
+        assert_eq!(sentence(""), "");
     }
 
     #[derive(Serialize)]

@@ -10,7 +10,6 @@
 import { Transcript } from "../prochat/transcript.js";
 import { wordsOfStatus, wordsOfTime } from "../prochat/words.js";
 import { Typing, Typist } from "../sdk/composing.js";
-import { plainAddress } from "../sdk/display.js";
 import { byId, make, say, show } from "./dom.js";
 import { shortAddress } from "./words.js";
 
@@ -115,10 +114,10 @@ export class Talk {
   #draw() {
     show("talk", this.#peer !== "");
     if (this.#peer === "") return;
-    say("talk-title", `Messages with ${shortAddress(plainAddress(this.#peer))}`);
+    say("talk-title", `Messages with ${shortAddress(this.#peer)}`);
     const others = [...this.#transcriptOfPeer].filter(([peer]) => peer !== this.#peer);
     byId("talk-peers").replaceChildren(...others.map(([peer, transcript]) => {
-      const name = shortAddress(plainAddress(peer));
+      const name = shortAddress(peer);
       const unread = transcript.unread > 0 ? `, ${transcript.unread} new` : "";
       return make("button", { type: "button", class: "quiet", "data-peer": peer }, `${name}${unread}`);
     }));

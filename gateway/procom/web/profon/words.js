@@ -3,6 +3,8 @@
  * @module profon/words
  */
 
+import { harmless, plainAddress } from "../sdk/display.js";
+
 /** The gateway's own far end, which plays the caller's voice back. */
 export const ECHO = "procom:echo";
 
@@ -192,14 +194,15 @@ export function wordsOfDuration(seconds) {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
 
-/** @param {string} address @returns {string} without the scheme, as people write it */
+/** @param {string} address @returns {string} without the scheme, in letters that cannot pass for others */
 export function shortAddress(address) {
-  return address.replace(/^(procom|sips?|xmpp|tel):/, "");
+  return plainAddress(address).replace(/^(procom|sips?|xmpp|tel):/, "");
 }
 
 /** @param {{display: string|null, peer: string}} call @returns {string} */
 export function nameOf(call) {
-  if (call.display) return call.display;
+  const display = harmless(call.display).replaceAll("\n", " ").trim();
+  if (display) return display;
   if (call.peer === ECHO) return "Echo";
   return shortAddress(call.peer);
 }
