@@ -8,6 +8,7 @@ mod attacks_sip;
 mod attacks_ws;
 mod calls;
 mod crashes;
+mod dialplan;
 mod digits;
 mod endings;
 mod garbage;

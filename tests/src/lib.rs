@@ -26,6 +26,7 @@ pub mod config;
 pub mod gateway;
 pub mod impair;
 pub mod kamailio;
+pub mod knot;
 pub mod linphone;
 pub mod metrics;
 pub mod namespace;

@@ -24,8 +24,8 @@ impl Pursuit<'_, '_> {
         };
         let asked = leg.action.map_or(Require::Any, Action::require);
         let require = rank::stronger(self.asking.inquiry.require, asked);
-        let (mut to, mut notes, mut profiles) = (leg.to, way.notes.clone(), profiles.to_vec());
-        let mut usable = profiles.clone();
+        let (mut to, mut notes) = (leg.to, way.notes.clone());
+        let mut usable = profiles.to_vec();
         if trunk.as_str() == DIRECT_TRUNK {
             let targets = match self.targets(node, &to)? {
                 Ok(targets) => targets,
@@ -35,18 +35,15 @@ impl Pursuit<'_, '_> {
                 }
             };
             secure(&targets, require, &mut to);
-            usable = usable_over(&targets, require, profiles.clone());
+            usable = usable_over(&targets, require, usable);
             notes.extend(notes_of(&targets));
         }
-        let (kept, level) = self.protected(&usable, require);
+        let (profiles, level) = self.protected(&usable, require);
         let Some(level) = level else {
             node.note("not as protected as asked for");
             self.refuse_unprotected();
             return Ok(());
         };
-        if require != Require::Any {
-            profiles = kept;
-        }
         let batch = self.next_batch();
         let ring_limit = leg.action.and_then(Action::ring_limit).unwrap_or(self.plan.ring_limit);
         let (contact, account) = (None, None);

@@ -5,10 +5,13 @@ use gateway_core::security::Level;
 use gateway_core::{AccountId, Address, Cause, Scheme};
 
 use super::pursue::{Pursuit, Way};
-use super::{Dialplan, ECHO};
+use super::{Dialplan, ECHO, Purpose};
 use crate::explain::{Node, Step};
 use crate::rank::{self, RankedRoute};
 use crate::reading::Number;
+
+/// The trunk of the accounts' sessions.
+const PROCOM: &str = "procom";
 
 /// Who is asked for, where they are here.
 pub(super) enum Here {
@@ -84,7 +87,8 @@ impl Pursuit<'_, '_> {
         }
     }
 
-    /// Routes to somebody here: all devices of an account ring together, the preferred first.
+    /// Routes to somebody here: all devices of an account ring together, the preferred first. A
+    /// message goes to the account, and to its devices on other networks.
     pub(super) fn reach(&mut self, node: &mut Node, here: &Here, way: Way) {
         let require = self.asking.inquiry.require;
         let batch = self.next_batch();
@@ -98,12 +102,21 @@ impl Pursuit<'_, '_> {
             self.add(RankedRoute { route: Route::Echo, level, cost: 0, notes, tier, batch });
             return;
         };
-        let locations = self.asking.reach.locations(account);
+        let mut locations = self.asking.reach.locations(account);
         node.open(Step::Account { account: account.to_string(), devices: locations.len() });
-        if locations.is_empty() {
+        let is_message = self.asking.purpose == Purpose::Message;
+        let is_kept = is_message && rank::satisfies(Level::Hop, require);
+        if is_kept {
+            self.keep_for(account, &way, batch);
+        }
+        if is_message {
+            // Its sessions are what the mailbox leads to.
+            locations.retain(|location| location.trunk.network() != PROCOM);
+        }
+        if locations.is_empty() && !is_message {
             return self.refuse(Cause::Unreachable, "no device of this account is connected now");
         }
-        let mut is_any = false;
+        let mut is_any = is_kept;
         for location in locations {
             let (profiles, level) = self.protected(&location.profiles, require);
             let Some(level) = level else { continue };
@@ -122,6 +135,20 @@ impl Pursuit<'_, '_> {
         if !is_any {
             self.refuse_unprotected();
         }
+    }
+
+    /// A route to an account wherever it is, now or later: a message is kept until it is there.
+    fn keep_for(&mut self, account: &AccountId, way: &Way, batch: usize) {
+        let route = Route::Leg(LegRoute {
+            trunk: PROCOM.into(),
+            to: Address::procom(account.as_str()),
+            contact: None,
+            account: Some(account.clone()),
+            profiles: Vec::new(),
+            ring_limit: self.plan.ring_limit,
+        });
+        let Way { tier, notes } = way.clone();
+        self.add(RankedRoute { route, level: Level::Hop, cost: 0, notes, tier, batch });
     }
 }
 

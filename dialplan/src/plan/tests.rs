@@ -58,11 +58,20 @@ impl House {
     }
 
     pub(super) fn resolve_with(&self, inquiry: &Inquiry, record: Option<&Contact>) -> Resolution {
+        self.resolve_for(inquiry, record, Purpose::Call)
+    }
+
+    pub(super) fn resolve_for(
+        &self,
+        inquiry: &Inquiry,
+        record: Option<&Contact>,
+        purpose: Purpose,
+    ) -> Resolution {
         let asking = Asking {
             inquiry,
             reach: &self.reach,
             record,
-            purpose: Purpose::Call,
+            purpose,
             is_end_to_end: false,
             now_s: 1_767_600_000,
             seed: 5,
@@ -291,6 +300,8 @@ fn a_direct_route_is_as_good_as_its_servers_and_its_dns() {
     asking.require = Require::Any;
     let route = &open.resolve(&asking).routes[0];
     assert_eq!(route.level, Level::Clear);
+    let Route::Leg(leg) = &route.route else { panic!("a leg") };
+    assert_eq!(leg.profiles, [phone(Protection::Clear)], "keys do not leave without TLS");
     assert!(route.notes.iter().any(|note| note.contains("could be forged")), "{:?}", route.notes);
     let bogus = House::new(rules, "a.test A !bogus");
     assert_eq!(bogus.resolve(&asking).outcome.unwrap_err().0, Cause::Security);

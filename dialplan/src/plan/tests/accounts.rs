@@ -117,3 +117,30 @@ fn the_echo_answers_to_its_name() {
         assert_eq!(groups, Ok(vec![vec![Route::Echo]]));
     }
 }
+
+#[test]
+fn a_message_goes_to_the_account_even_while_nobody_is_there_and_to_its_phones() {
+    let mut house = house();
+    let ways = |house: &House, to: &str, require: Require| {
+        let mut inquiry = inquiry(Some("bob"), "procom", to);
+        inquiry.require = require;
+        let outcome = house.resolve_for(&inquiry, None, Purpose::Message).outcome;
+        outcome.map(|groups| {
+            let shown = |route: &Route| match route {
+                Route::Leg(leg) => {
+                    assert_eq!(leg.account.as_ref().map(AccountId::as_str), Some(leg.to.name()));
+                    format!("{} {}", leg.trunk, leg.contact.as_deref().unwrap_or("anywhere"))
+                }
+                Route::Echo => "echo".to_owned(),
+            };
+            groups.iter().flatten().map(shown).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(ways(&house, "procom:alice", Require::Any).unwrap(), ["procom anywhere"]);
+    let both = ["procom anywhere", "sip.local c500"];
+    assert_eq!(ways(&house, "procom:bob", Require::Encrypted).unwrap(), both);
+    assert_eq!(ways(&house, "procom:bob", Require::EndToEnd).unwrap_err().0, Cause::Security);
+    house.reach.forget("procom");
+    house.reach.forget("sip");
+    assert_eq!(ways(&house, "tel:100", Require::Any).unwrap(), ["procom anywhere"]);
+}
