@@ -10,7 +10,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
 
-use crate::agent::Agent;
+use crate::agent::{Agent, Began};
 use crate::config::{Config, SipAccount};
 use crate::line::{Asker, Output};
 use crate::stack::Counters;
@@ -78,7 +78,8 @@ impl Shell {
             .fill(&mut seed)
             .map_err(|_| AdapterFailed::new("read random numbers", "the system has none"))?;
         let advertised = transports.advertised().clone();
-        let agent = Agent::new(&config, &accounts, advertised, seed, Instant::now());
+        let began = Began { at: Instant::now(), ms: wall_ms() };
+        let agent = Agent::new(&config, &accounts, advertised, seed, began);
         let (find, found) = mpsc::channel(64);
         for (transport, address) in transports.listening() {
             tracing::info!(?transport, %address, "sip listens");
@@ -218,12 +219,17 @@ async fn resolve(resolver: Resolver, asker: Asker, query: Query, find: mpsc::Sen
 /// Gives a message our time, where its sender says none or one that cannot be.
 fn date(event: &mut Event) {
     let Event::Received(received) = event else { return };
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    let now_ms = wall_ms();
     let at_ms = &mut received.message.at_ms;
     if !(now_ms - OLDEST_MS..=now_ms).contains(at_ms) {
         *at_ms = now_ms;
     }
+}
+
+/// Milliseconds since 1970.
+fn wall_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A deadline for when there is none.

@@ -20,6 +20,7 @@ use gateway_core::{Cause, LegId, TrunkId};
 
 use messages::Post;
 use release::Release;
+use ring::hmac;
 
 use crate::config::{Config, DIRECT_TRUNK, Shields, SipAccount};
 use crate::leg::Leg;
@@ -37,6 +38,15 @@ use crate::stack::{self, Advertised, Limits, Stack};
 /// Wrong passwords one source may try at once, and a second.
 const GUESSES: (u32, u32) = (20, 1);
 
+/// When this life began.
+#[derive(Clone, Copy, Debug)]
+pub struct Began {
+    /// By the clock that never jumps.
+    pub at: Instant,
+    /// The same moment in milliseconds since 1970.
+    pub ms: i64,
+}
+
 /// All of SIP but its sockets.
 #[derive(Debug)]
 pub struct Agent {
@@ -46,6 +56,8 @@ pub struct Agent {
     shields: Shields,
     guard: Guard,
     secrets: BTreeMap<String, Secret>,
+    /// What names of phones' locations are made with, by user.
+    place_secrets: BTreeMap<String, hmac::Key>,
     guesses: Buckets,
     registrar: Registrar,
     trunks: BTreeMap<TrunkId, Trunk>,
@@ -63,15 +75,16 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Makes the agent. `seed`: 32 random bytes. Trunks begin at the first
-    /// [`Self::handle_timeout`].
+    /// Makes the agent. `seed`: 32 random bytes. `began`: now, by both clocks. Trunks begin at the
+    /// first [`Self::handle_timeout`].
     pub fn new(
         config: &Config,
         accounts: &[SipAccount],
         advertised: Advertised,
         seed: [u8; 32],
-        now: Instant,
+        began: Began,
     ) -> Self {
+        let now = began.at;
         let mut tokens = Tokens::new(seed);
         let guard = Guard::new(&config.domain, &mut tokens, now);
         let limits = Limits { max_pending: config.max_pending, ..Limits::default() };
@@ -79,12 +92,14 @@ impl Agent {
         let timers = Timers { try_next, ..Timers::default() };
         let mut stack = Stack::new(limits, timers, advertised, tokens.fork());
         let mut registrar = Registrar::new(config.max_expires);
-        let mut secrets = BTreeMap::new();
+        let (mut secrets, mut place_secrets) = (BTreeMap::new(), BTreeMap::new());
         for account in accounts {
             let shields = Shields::new(account.protection.as_deref(), &config.protection);
             registrar.add(&account.user, account.id.clone(), shields);
             let secret = Secret::new(&account.user, &config.domain, &account.password.0);
             secrets.insert(account.user.clone(), secret);
+            let secret = hmac::Key::new(hmac::HMAC_SHA256, account.password.0.as_bytes());
+            place_secrets.insert(account.user.clone(), secret);
         }
         let mut trunks = BTreeMap::new();
         for trunk in &config.trunk {
@@ -104,6 +119,7 @@ impl Agent {
             shields,
             guard,
             secrets,
+            place_secrets,
             guesses: Buckets::new(GUESSES.1, GUESSES.0),
             registrar,
             trunks,
@@ -114,7 +130,7 @@ impl Agent {
             leg_of_dialog: BTreeMap::new(),
             dialog_of_leg: BTreeMap::new(),
             releases: BTreeMap::new(),
-            post: Post::new(&config.imdn),
+            post: Post::new(&config.imdn, began),
             out: VecDeque::from([Output::Event(link)]),
             is_draining: false,
         }

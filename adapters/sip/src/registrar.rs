@@ -8,6 +8,8 @@
 //! Not supported: GRUU (RFC 5627), Path (RFC 3327); of Outbound (RFC 5626) a device's instance id
 //! replaces its earlier contact.
 
+pub(crate) mod place;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -118,13 +120,14 @@ impl Registrar {
         bindings.into_iter().map(|binding| binding.key.clone()).collect()
     }
 
-    /// Handles a REGISTER that `user` has proven to be its own. `key` names a new binding.
+    /// Handles a REGISTER that `user` has proven to be its own. `key` names a new binding by its
+    /// contact.
     pub(crate) fn handle_register(
         &mut self,
         user: &str,
         request: &Request,
         flow: Flow,
-        mut key: impl FnMut() -> String,
+        mut key: impl FnMut(&Uri) -> String,
         now: Instant,
     ) -> Response {
         match self.register(user, request, flow, &mut key, now) {
@@ -138,7 +141,7 @@ impl Registrar {
         user: &str,
         request: &Request,
         flow: Flow,
-        key: &mut dyn FnMut() -> String,
+        key: &mut dyn FnMut(&Uri) -> String,
         now: Instant,
     ) -> Result<(), Refusal> {
         let fields = request.fields();
@@ -245,11 +248,12 @@ impl Line {
         wish: Wish,
         flow: Flow,
         (call_id, number): (&str, u32),
-        key: &mut dyn FnMut() -> String,
+        key: &mut dyn FnMut(&Uri) -> String,
         now: Instant,
     ) {
-        let at = self.bindings.iter().position(|binding| is_same(binding, &wish.address));
-        let known = at.map(|at| self.bindings.remove(at));
+        if let Some(at) = self.bindings.iter().position(|known| is_same(known, &wish.address)) {
+            self.bindings.remove(at);
+        }
         if wish.seconds == 0 {
             return;
         }
@@ -260,7 +264,7 @@ impl Line {
             }
         }
         self.bindings.push(Binding {
-            key: known.map_or_else(key, |known| known.key),
+            key: key(&wish.address.uri),
             instance: wish.address.param("+sip.instance").map(str::to_owned),
             preference: preference(wish.address.param("q")),
             uri: wish.address.uri,

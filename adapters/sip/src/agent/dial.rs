@@ -12,6 +12,7 @@ use super::Agent;
 use crate::leg::{Leg, Outgoing};
 use crate::line::{Asker, Output};
 use crate::offer;
+use crate::registrar;
 use crate::stack::flow::Target;
 use crate::stack::wire::{NameAddr, Uri};
 
@@ -124,6 +125,20 @@ impl Agent {
             is_secure: wish.to.scheme == Scheme::Sips,
         };
         Ok(Way { to: uri.clone(), uri, from: caller, user, place: Place::Named(query) })
+    }
+
+    /// The way to where a phone was when an earlier life knew it: the same as that life took.
+    pub(super) fn way_back(
+        &self,
+        origin: &Origin,
+        place: &registrar::place::Place,
+    ) -> Result<Way, (Cause, &'static str)> {
+        let from = self.caller_uri(origin).ok_or((Cause::Failed, "no caller address"))?;
+        let to = Uri::sip(Some(&place.user), &self.domain, None);
+        let to = to.ok_or((Cause::Failed, "the account has no address"))?;
+        let user = from.user().unwrap_or_else(|| "gateway".to_owned());
+        let (uri, at) = (place.uri.clone(), Place::At(vec![place.target.clone()]));
+        Ok(Way { uri, from, to, user, place: at })
     }
 
     /// The caller as SIP sees it: somebody in our domain, so that calling back comes to us.

@@ -13,12 +13,13 @@ use crate::leg::Leg;
 use crate::line::{Output, Owner, contact};
 use crate::message;
 use crate::offer::{self, Body};
+use crate::registrar::place;
 use crate::stack::dialog::{Dialog, DialogId};
 use crate::stack::digest::Verdict;
 use crate::stack::flow::Flow;
 use crate::stack::policy::{ALLOW, Refusal};
 use crate::stack::transaction::TransactionId;
-use crate::stack::wire::{self, Method, Request, Response};
+use crate::stack::wire::{self, Method, Request, Response, Uri};
 
 /// Who calls or writes, whom, and what is allowed of the media.
 pub(super) struct Caller {
@@ -235,8 +236,11 @@ impl Agent {
             }
         };
         let before = self.registrar.locations(&user);
+        let secret = self.place_secrets.get(&user);
         let stack = &mut self.stack;
-        let key = || stack.token();
+        let key = |uri: &Uri| {
+            secret.map_or_else(|| stack.token(), |secret| place::name(secret, &user, uri, flow))
+        };
         let response = self.registrar.handle_register(&user, request, flow, key, now);
         let is_granted = response.is_success();
         self.stack.respond(id, response, now);

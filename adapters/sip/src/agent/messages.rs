@@ -18,8 +18,8 @@ use gateway_core::message::{
 };
 use gateway_core::route::Require;
 
-use super::Agent;
 use super::inbound::Caller;
+use super::{Agent, Began};
 use crate::line::{ErrandId, Output};
 use crate::message::{self, Content, Text, to_status};
 use crate::stack::flow::Flow;
@@ -32,6 +32,9 @@ use errand::Errand;
 /// How long the switchboard may take to settle: of the 32 s after which nobody waits for an answer
 /// (timer F) enough is left for ours to be repeated (RFC 4320 §4.2 forbids a 408, and one too late).
 const TOO_SLOW: Duration = Duration::from_secs(24);
+/// How long what an earlier life knew of phones is believed, and the oldest message it is used for.
+/// Longer, and another phone may have got the address.
+const FRESH: Duration = Duration::from_secs(120);
 /// When those are to come back who found no room.
 const RETRY_AFTER: &str = "5";
 /// Peers remembered to tell who is composing.
@@ -52,6 +55,7 @@ pub(super) struct Post {
     /// Who has told us of its own composing, and so understands it.
     composers: BTreeSet<String>,
     notes: u64,
+    began: Began,
 }
 
 /// A MESSAGE without an answer.
@@ -64,7 +68,7 @@ struct Intake {
 }
 
 impl Post {
-    pub(super) fn new(cpim_users: &[String]) -> Self {
+    pub(super) fn new(cpim_users: &[String], began: Began) -> Self {
         Self {
             cpim_users: cpim_users.iter().cloned().collect(),
             intakes: BTreeMap::new(),
@@ -72,11 +76,22 @@ impl Post {
             call_ids: BTreeSet::new(),
             composers: BTreeSet::new(),
             notes: 0,
+            began,
         }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.intakes.first_key_value().map(|(_, intake)| intake.give_up_at)
+    }
+
+    /// Whether a message is one of the last that an earlier life may have sent, and was taken so
+    /// recently that where its recipient was then is where it is now.
+    fn may_be_repeated(&self, at_ms: i64, now: Instant) -> bool {
+        let life = now.saturating_duration_since(self.began.at);
+        let life_ms = i64::try_from(life.as_millis()).unwrap_or(i64::MAX);
+        let age_ms = self.began.ms.saturating_add(life_ms).saturating_sub(at_ms);
+        let youth_ms = i64::try_from(FRESH.as_millis()).unwrap_or(i64::MAX);
+        life < FRESH && (0..youth_ms).contains(&age_ms)
     }
 
     fn learn_composer(&mut self, peer: String) {

@@ -88,7 +88,8 @@ impl Scene {
             protection: None,
         };
         let accounts = [account("alice"), account("bob"), account("carol")];
-        let mut agent = Agent::new(config, &accounts, advertised, [5; 32], now);
+        let began = Began { at: now, ms: 1_795_363_506_000 };
+        let mut agent = Agent::new(config, &accounts, advertised, [5; 32], began);
         agent.handle_timeout(now);
         let flow = flow(Transport::Udp);
         let outputs = Vec::new();

@@ -22,7 +22,7 @@ fn register(number: u32, headers: &str) -> Request {
 
 fn handle(registrar: &mut Registrar, number: u32, headers: &str, now: Instant) -> Response {
     let request = register(number, headers);
-    let key = || format!("k{number}");
+    let key = |uri: &Uri| format!("at {}", uri.host().unwrap_or_default());
     registrar.handle_register("alice", &request, flow(Transport::Udp), key, now)
 }
 
@@ -38,7 +38,7 @@ fn a_phone_is_found_until_its_time_is_up() {
     assert!(ok.fields().text("Contact").unwrap().ends_with(">;expires=120"));
     let (account, locations) = registrar.locations("alice").unwrap();
     assert_eq!((account.as_str(), locations[0].preference), ("alice", 500));
-    assert!(registrar.find("k1").is_some());
+    assert!(registrar.find("at 192.0.2.7").is_some());
     assert_eq!(registrar.poll_timeout(), Some(now + Duration::from_secs(120)));
     assert_eq!(registrar.handle_timeout(now + Duration::from_secs(120)), ["alice"]);
     assert_eq!(count(&registrar), 0);
@@ -50,7 +50,7 @@ fn a_refresh_keeps_the_location_and_an_older_request_changes_nothing() {
     let contact = "Contact: <sip:a@192.0.2.7>\nExpires: 600";
     assert_eq!(handle(&mut registrar, 5, contact, now).status(), 200);
     assert_eq!(handle(&mut registrar, 6, contact, now).status(), 200);
-    assert!(registrar.find("k5").is_some());
+    assert!(registrar.find("at 192.0.2.7").is_some());
     assert_eq!(handle(&mut registrar, 6, "Contact: *\nExpires: 0", now).status(), 500);
     assert_eq!(handle(&mut registrar, 4, contact, now).status(), 500);
     assert_eq!(count(&registrar), 1);
@@ -80,7 +80,7 @@ fn too_short_a_time_is_refused_with_the_shortest_and_too_long_a_one_is_cut() {
 fn nobody_registers_for_another() {
     let (mut registrar, now) = (registrar(), start());
     let request = register(1, "Contact: <sip:a@192.0.2.7>");
-    let key = || "k".to_owned();
+    let key = |_: &Uri| "k".to_owned();
     let answer = registrar.handle_register("bob", &request, flow(Transport::Udp), key, now);
     assert_eq!(answer.status(), 403);
 }
@@ -112,7 +112,7 @@ fn a_phone_whose_connection_closed_is_not_rung() {
     let (mut registrar, now) = (registrar(), start());
     let request = register(1, "Contact: <sip:a@192.0.2.7;transport=tls>");
     let by_tls = flow(Transport::Tls);
-    registrar.handle_register("alice", &request, by_tls, || "k".to_owned(), now);
+    registrar.handle_register("alice", &request, by_tls, |_| "k".to_owned(), now);
     assert_eq!(registrar.handle_closed(by_tls.link), ["alice"]);
     assert_eq!(count(&registrar), 0);
 }

@@ -12,6 +12,7 @@ use crate::agent::dial::{Place, Way, Wish};
 use crate::config::LOCAL_TRUNK;
 use crate::line::{Asker, ErrandId, Output, Owner};
 use crate::message::{Ids, Letter, handover};
+use crate::registrar::place;
 use crate::stack::MAX_DATAGRAM_REQUEST_BYTES;
 use crate::stack::flow::{Flow, Target, Transport};
 use crate::stack::transaction::TransactionId;
@@ -87,25 +88,40 @@ impl Agent {
     ) -> Result<(), Handover> {
         let never = |(cause, why): (Cause, &str)| Handover::Never(cause, why.to_owned());
         let contact = self.contact(dispatch.contact.as_deref(), dispatch.account.as_ref());
+        let place = self.remembered(dispatch, now);
         let is_local = dispatch.trunk.as_str() == LOCAL_TRUNK;
-        if is_local && contact.is_none() {
+        if is_local && contact.is_none() && place.is_none() {
             let why = "no phone of the account is registered".to_owned();
             return Err(Handover::Later(Cause::Unreachable, why));
         }
-        let contact = contact.as_deref();
+        let contact = contact.as_deref().filter(|_| place.is_none());
         let (origin, trunk, to) = (&dispatch.origin, &dispatch.trunk, &dispatch.to);
-        let way = self.way_to(&Wish { origin, trunk, contact, to });
+        let way = match &place {
+            Some(place) => self.way_back(origin, place),
+            None => self.way_to(&Wish { origin, trunk, contact, to }),
+        };
         let way = way.map_err(|(cause, why)| {
             let is_passing = cause == Cause::Unreachable;
             if is_passing { Handover::Later(cause, why.to_owned()) } else { never((cause, why)) }
         })?;
-        let with_imdn = self.reads_cpim(&dispatch.trunk, contact);
+        let with_imdn = match &place {
+            Some(place) => self.post.cpim_users.contains(&place.user),
+            None => self.reads_cpim(&dispatch.trunk, contact),
+        };
         let letter = Letter::text(dispatch, (&way.from, &way.to), with_imdn).map_err(never)?;
         let needs_tls = dispatch.message.require != Require::Any;
-        let is_phone = contact.is_some();
+        let is_phone = contact.is_some() || place.is_some();
         let ids = Ids::of(dispatch);
         self.begin_errand(id, way, (ids, letter), &dispatch.trunk, (is_phone, needs_tls), now);
         Ok(())
+    }
+
+    /// Where a phone was that an earlier life may have sent this very attempt to.
+    fn remembered(&self, dispatch: &Dispatch, now: Instant) -> Option<place::Place> {
+        let key = dispatch.contact.as_deref()?;
+        let is_known = self.registrar.find(key).is_some();
+        let may = !is_known && self.post.may_be_repeated(dispatch.message.at_ms, now);
+        place::recall(key, |user| self.place_secrets.get(user)).filter(|_| may)
     }
 
     /// The contact of a dispatch, or the preferred one of its account, where that has registered

@@ -265,6 +265,32 @@ fn the_same_attempt_of_another_life_is_the_same_bytes() {
 }
 
 #[test]
+fn an_attempt_at_a_phone_that_a_crash_cut_off_is_repeated_before_the_phone_registers_again() {
+    let mut scene = Scene::new(&config());
+    let contact = scene.register("bob");
+    let dispatch = dispatch(LOCAL_TRUNK, Some(contact.clone()));
+    scene.send(&dispatch);
+    let first = scene.agent.poll_transmit().unwrap();
+    let mut later = Scene::new(&config());
+    later.send(&dispatch);
+    let again = later.agent.poll_transmit().unwrap();
+    assert_eq!((again.bytes, again.target.remote), (first.bytes, first.target.remote));
+    // The phone is the same one when it is back.
+    assert_eq!(later.register("bob"), contact);
+    // What is older is not sent to where somebody else may be by now.
+    let mut old = dispatch.clone();
+    old.message.at_ms -= 121_000;
+    let mut later = Scene::new(&config());
+    later.send(&old);
+    assert!(matches!(later.handovers()[..], [Handover::Later(Cause::Unreachable, _)]));
+    let mut later = Scene::new(&config());
+    later.pass(121 * SECOND);
+    later.send(&dispatch);
+    assert!(matches!(later.handovers()[..], [Handover::Later(Cause::Unreachable, _)]));
+    assert!(later.sent().is_empty());
+}
+
+#[test]
 fn a_trunk_gets_its_password_for_a_message_and_nobody_else_does() {
     let challenged = |from: &str, realm: &str| {
         let mut scene = registered();
