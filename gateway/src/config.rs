@@ -25,7 +25,8 @@ use gateway_media::config::MediaConfig;
 use gateway_procom::{AccountFault, Accounts, ProcomAccount, ProcomConfig, Secret};
 use serde::{Deserialize, Serialize};
 
-use crate::switchboard::Capacity;
+use crate::control::ControlConfig;
+use crate::switchboard::{Capacity, MailConfig, MessagesConfig};
 use locate::locate;
 
 /// The trunk that dials any SIP address, without a provider.
@@ -61,6 +62,10 @@ pub struct Config {
     pub sip: adapter_sip::Config,
     /// How what was dialled is read, and where it is looked for.
     pub dialplan: DialplanConfig,
+    /// What messages are taken, and how long they are tried.
+    pub messages: MessagesConfig,
+    /// Who may control the gateway by messages.
+    pub control: ControlConfig,
     /// People and device owners.
     pub account: Vec<AccountConfig>,
     /// What accounts may reach by trunks.
@@ -193,6 +198,7 @@ impl Config {
         self.media.check().map_err(|why| keyed("media", &why.to_string()))?;
         self.procom.check().map_err(|why| keyed("procom", &why))?;
         self.sip.check().map_err(|why| keyed("sip", &why))?;
+        self.messages.check().map_err(|why| keyed("messages", &why))?;
         self.check_accounts()?;
         self.check_dialplan()
     }
@@ -252,6 +258,12 @@ impl Config {
     #[must_use]
     pub fn trusted_hosts(&self) -> Vec<String> {
         self.sip.trunk.iter().filter_map(trunk_host).collect()
+    }
+
+    /// How messages are dealt with.
+    #[must_use]
+    pub fn mail(&self) -> MailConfig {
+        MailConfig { messages: self.messages.clone(), control: self.control.clone() }
     }
 
     /// How much may go on at once.

@@ -117,7 +117,13 @@ impl House {
             let media = Arc::clone(&media);
             move |command| media.send(command).is_ok()
         });
-        let board = Switchboard::new(plan.clone(), sink, store, metrics.clone(), config.capacity());
+        let board = Switchboard::new(
+            plan.clone(),
+            sink,
+            store,
+            metrics.clone(),
+            (config.capacity(), config.mail()),
+        );
         let board = tokio::spawn(board.run(Inlets { controls: receiver, media: media_events }));
         let (resolver, lookups) = resolver();
         tokio::spawn(serve(lookups, plan.clone()));

@@ -1,29 +1,38 @@
-//! What must survive a `kill -9`: how to end the far side of every live dialog, and the records of
-//! calls. SQLite, one file, write-ahead log; one thread writes, and commits what waited together.
+//! What must survive a `kill -9`: messages, how to end the far side of every live dialog, and the
+//! records of calls. SQLite, one file, write-ahead log; one thread writes, and commits what waited
+//! together.
 //!
 //! ```text
-//! switchboard --Write (bounded, never waits)--> writer thread --> gateway.db
+//! switchboard --Write (never waits)--> writer thread --> gateway.db
+//!             <--MailReply, after the commit---'
 //! start       <--Unfinished: what an earlier life left behind-----
 //! ```
 //!
-//! Records hold no addresses, only keyed hashes of them, and are gone after the retention time.
+//! A disk that takes nothing refuses new messages; what is known of those that were taken waits, in
+//! memory, until the disk takes it; records of calls are lost. Records hold no addresses, only keyed hashes of them, and are gone after the retention time.
 
+pub mod messages;
 mod schema;
+mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use gateway_core::call::Record;
 use gateway_core::{Address, LegId};
 use ring::hmac;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
+use tokio::sync::mpsc;
 
-/// How many writes may wait for the disk.
+use messages::{MailReply, MailWrite};
+use writer::{Write, Writer};
+
+/// How many writes may wait for the disk before those of calls are lost.
 const QUEUE: usize = 8192;
-/// How many writes share a commit.
-const TOGETHER: usize = 512;
 /// How long call records are kept by default.
 pub const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -46,17 +55,13 @@ pub struct Unfinished {
     pub entry: Vec<u8>,
 }
 
-enum Write {
-    Journal { leg: LegId, adapter: &'static str, entry: Option<Vec<u8>> },
-    Released(u64),
-    Began { call: u64, from: String, to: String, at_ms: i64 },
-    Ended { call: u64, at_ms: i64, record: Box<Record> },
-}
-
 /// The store. Writing never waits for the disk.
 #[derive(Debug)]
 pub struct Store {
-    sender: SyncSender<Write>,
+    sender: Sender<Write>,
+    waiting: Arc<AtomicUsize>,
+    replies: Option<mpsc::UnboundedReceiver<MailReply>>,
+    boot: i64,
     key: hmac::Key,
     writer: Option<JoinHandle<()>>,
 }
@@ -78,14 +83,44 @@ impl Store {
         // SQLite gives its other files the rights of this one.
         own_file(&path).map_err(|why| fault(&why))?;
         let mut connection = Connection::open(&path).map_err(|why| fault(&why))?;
+        connection.set_prepared_statement_cache_capacity(64);
         let prepared = schema::prepare(&mut connection, now_ms).map_err(|why| fault(&why))?;
-        let (sender, receiver) = sync_channel(QUEUE);
+        let (sender, writes) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
         let boot = prepared.boot;
+        let (reply, replies) = mpsc::unbounded_channel();
+        let mut writer = Writer::new(connection, boot, Arc::clone(&waiting), reply);
         let writer = std::thread::Builder::new()
             .name("store".into())
-            .spawn(move || run(&mut connection, boot, &receiver))
+            .spawn(move || writer.run(&writes))
             .map_err(|why| fault(&why))?;
-        Ok((Self { sender, key, writer: Some(writer) }, prepared.unfinished))
+        let (replies, writer) = (Some(replies), Some(writer));
+        Ok((Self { sender, waiting, replies, boot, key, writer }, prepared.unfinished))
+    }
+
+    /// Which life of the gateway this is: no two have the same number.
+    #[must_use]
+    pub const fn boot(&self) -> i64 {
+        self.boot
+    }
+
+    /// Where the answers to [`Self::mail`] come; to be asked for once.
+    pub const fn replies(&mut self) -> Option<mpsc::UnboundedReceiver<MailReply>> {
+        self.replies.take()
+    }
+
+    /// Asks something about messages. Answered, if at all, once it is durable. Whoever asks bounds
+    /// how much is asked at once.
+    pub fn mail(&self, write: MailWrite) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        // The writer is gone only when the gateway stops.
+        let _ = self.sender.send(Write::Mail(write));
+    }
+
+    /// What makes the keys of messages.
+    #[must_use]
+    pub fn message_keys(&self) -> MessageKeys {
+        MessageKeys(self.key.clone())
     }
 
     /// Keeps, or forgets, how to end this leg's far side after a crash.
@@ -115,16 +150,33 @@ impl Store {
     }
 
     fn send(&self, write: Write) {
-        if let Err(TrySendError::Full(_)) = self.sender.try_send(write) {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= QUEUE {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             tracing::warn!("the store is too slow: a record is lost");
+            return;
         }
+        let _ = self.sender.send(write);
+    }
+}
+
+/// Makes what tells a message that comes again from a new one.
+#[derive(Clone, Debug)]
+pub struct MessageKeys(hmac::Key);
+
+impl MessageKeys {
+    /// A keyed hash of whose message it is and the sender's own id of it.
+    #[must_use]
+    pub fn of(&self, sender: &str, sender_id: &str) -> [u8; 16] {
+        let text = format!("message {}:{sender}{sender_id}", sender.len());
+        let tag = hmac::sign(&self.0, text.as_bytes());
+        tag.as_ref().first_chunk().copied().expect("SHA-256 has 32 bytes")
     }
 }
 
 /// Writes what still waits.
 impl Drop for Store {
     fn drop(&mut self) {
-        let (closed, _) = sync_channel(1);
+        let (closed, _) = channel();
         drop(std::mem::replace(&mut self.sender, closed));
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
@@ -150,58 +202,6 @@ fn hash_key(folder: &Path) -> Result<hmac::Key, std::io::Error> {
         }
     };
     Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
-}
-
-fn run(connection: &mut Connection, boot: i64, writes: &Receiver<Write>) {
-    while let Ok(first) = writes.recv() {
-        let mut batch = vec![first];
-        batch.extend(writes.try_iter().take(TOGETHER));
-        if let Err(why) = commit(connection, boot, &batch) {
-            // Calls go on without their records: the disk may be full, and may be freed.
-            tracing::warn!(%why, lost = batch.len(), "the store cannot write");
-        }
-    }
-}
-
-fn commit(connection: &mut Connection, boot: i64, batch: &[Write]) -> rusqlite::Result<()> {
-    let transaction = connection.transaction()?;
-    for write in batch {
-        match write {
-            Write::Journal { leg, adapter, entry: Some(entry) } => transaction
-                .prepare_cached(schema::PUT_JOURNAL)?
-                .execute(params![boot, leg.0, adapter, entry])?,
-            Write::Journal { leg, entry: None, .. } => {
-                transaction.prepare_cached(schema::DROP_JOURNAL)?.execute(params![boot, leg.0])?
-            }
-            Write::Released(key) => {
-                transaction.prepare_cached(schema::DROP_RELEASED)?.execute(params![key])?
-            }
-            Write::Began { call, from, to, at_ms } => transaction
-                .prepare_cached(schema::PUT_CALL)?
-                .execute(params![boot, call, from, to, at_ms])?,
-            Write::Ended { call, at_ms, record } => {
-                transaction.prepare_cached(schema::END_CALL)?.execute(params![
-                    boot,
-                    call,
-                    at_ms,
-                    record.answered_after.map(|after| after.as_millis() as i64),
-                    record.cause.as_str(),
-                    legs(record),
-                ])?
-            }
-        };
-    }
-    transaction.commit()
-}
-
-/// The legs of a record in one line: `procom in normal dtls-srtp, sip.local out normal sdes`.
-fn legs(record: &Record) -> String {
-    let legs = record.legs.iter().filter(|leg| leg.was_dialled).map(|leg| {
-        let direction = if leg.is_caller { "in" } else { "out" };
-        let protection = leg.protection.map_or("none", gateway_core::media::Protection::as_str);
-        format!("{} {direction} {} {protection}", leg.trunk, leg.cause)
-    });
-    legs.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 #![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock")]
 
 mod planner;
+mod post;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -26,15 +27,18 @@ use gateway_core::call::{Call, Input, Limits, Output, Record};
 use gateway_core::ids::LEGS_PER_CALL;
 use gateway_core::leg::{Incoming, LegCommand, LegEvent};
 use gateway_core::media::{MediaCommand, MediaEvent};
-use gateway_core::message::Settlement;
 use gateway_core::route::{Group, Route};
 use gateway_core::{Cause, LegId, TrunkId};
 use prometheus::{Histogram, HistogramOpts};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::control::{ControlConfig, ControlDesk};
 use crate::planning::Plans;
+use crate::store::messages::MailReply;
 use crate::store::{Store, Unfinished};
 use planner::Planner;
+pub use post::MessagesConfig;
+use post::Post;
 use slot::{Slot, next_event};
 
 /// How often a command that did not fit is tried again.
@@ -70,10 +74,19 @@ pub struct Capacity {
     pub limits: Limits,
 }
 
+/// How messages are dealt with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MailConfig {
+    /// `[messages]`.
+    pub messages: MessagesConfig,
+    /// `[control]`.
+    pub control: ControlConfig,
+}
+
 /// Takes a media command; false if there is no room.
 pub type MediaSink = Box<dyn Fn(MediaCommand) -> bool + Send>;
 
-/// Owns every call.
+/// Owns every call and every message under way.
 pub struct Switchboard {
     slots: Vec<Slot>,
     calls: BTreeMap<u64, Call>,
@@ -85,6 +98,9 @@ pub struct Switchboard {
     planner: Planner,
     media: MediaSink,
     store: Store,
+    post: Post,
+    control: ControlDesk,
+    mail_replies: mpsc::UnboundedReceiver<MailReply>,
     unfinished: Vec<Unfinished>,
     metrics: Metrics,
     latency: Histogram,
@@ -108,15 +124,18 @@ impl Switchboard {
     pub fn new(
         plans: Plans,
         media: MediaSink,
-        (store, unfinished): (Store, Vec<Unfinished>),
+        (mut store, unfinished): (Store, Vec<Unfinished>),
         metrics: Metrics,
-        capacity: Capacity,
+        (capacity, mail): (Capacity, MailConfig),
     ) -> Self {
         let options = HistogramOpts::new("switchboard_loop_seconds", "How long one input takes.");
         let latency =
             Histogram::with_opts(options.buckets(vec![1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0]))
                 .expect("a valid metric");
         metrics.registry().register(Box::new(latency.clone())).expect("registered once");
+        let mail_replies = store.replies().expect("a store is given to one switchboard");
+        let control = ControlDesk::new(&mail.control);
+        let post = Post::new(mail.messages, control.clone(), &store, &metrics, Self::clock());
         Self {
             slots: Vec::new(),
             calls: BTreeMap::new(),
@@ -128,6 +147,9 @@ impl Switchboard {
             planner: Planner::new(plans),
             media,
             store,
+            post,
+            control,
+            mail_replies,
             unfinished,
             metrics,
             latency,
@@ -139,6 +161,7 @@ impl Switchboard {
 
     /// Serves until it is told to stop.
     pub async fn run(mut self, mut inlets: Inlets) {
+        self.perform_mail();
         loop {
             let wake = self.next_wake();
             let sleep = tokio::time::sleep_until(wake.into());
@@ -153,6 +176,10 @@ impl Switchboard {
                     self.feed(call, Input::Media(event));
                 }
                 planned = self.planner.next() => self.handle_planned(planned),
+                Some(reply) = self.mail_replies.recv() => {
+                    self.post.handle_reply(reply, Self::clock());
+                    self.perform_mail();
+                }
                 () = sleep => self.handle_timeout(),
             }
         }
@@ -161,8 +188,9 @@ impl Switchboard {
     fn next_wake(&self) -> Instant {
         let now = Instant::now();
         let due = self.due.first().map(|(at, _)| *at);
+        let mail = self.post.poll_timeout();
         let retry = self.slots.iter().any(|slot| slot.has_pending).then(|| now + RETRY);
-        due.into_iter().chain(retry).min().unwrap_or(now + Duration::from_secs(60))
+        due.into_iter().chain(retry).chain([mail]).min().unwrap_or(now + Duration::from_secs(60))
     }
 
     fn handle_timeout(&mut self) {
@@ -176,6 +204,10 @@ impl Switchboard {
             self.step(id, |call| call.handle_timeout(now));
             self.work_off();
         }
+        if self.post.poll_timeout() <= now {
+            self.post.handle_timeout(Self::clock());
+            self.perform_mail();
+        }
     }
 
     fn handle_control(&mut self, control: Control) {
@@ -183,6 +215,8 @@ impl Switchboard {
             Control::Attach(name, outlet, events) => {
                 self.slots.push(Slot::new(name, outlet, events));
                 self.release(name);
+                self.post.handle_attached();
+                self.perform_mail();
             }
             Control::Detach(name) => self.detach(name),
             Control::Drain(drained) => {
@@ -219,6 +253,8 @@ impl Switchboard {
         let Some(at) = self.slots.iter().position(|slot| slot.name == name) else { return };
         let slot = self.slots.remove(at);
         self.planner.reach.forget(name);
+        self.post.handle_detached(slot.name, Self::clock());
+        self.perform_mail();
         for trunk in &slot.links {
             self.metrics.link(trunk, false);
         }
@@ -235,16 +271,14 @@ impl Switchboard {
         match event {
             Event::Incoming(incoming) => self.handle_incoming(name, *incoming),
             Event::Leg(leg, event) => self.handle_leg(name, leg, event),
-            Event::Received(received) => {
-                let reason = "this gateway carries no messages".to_owned();
-                let settled = Settlement::Refused(Cause::NotAcceptable, reason);
-                if let Some(slot) = self.slots.iter().find(|slot| slot.name == name) {
-                    slot.tell(Command::Settle(received.intake, settled));
-                }
-            }
-            Event::Sent(..) | Event::Confirmed(_) | Event::Composing(_) => {}
+            event @ (Event::Received(_)
+            | Event::Sent(..)
+            | Event::Confirmed(_)
+            | Event::Composing(_)) => self.handle_mail(name, event),
             Event::Located(account, locations) => {
+                self.post.handle_located(name, &account, &locations, Self::clock());
                 self.planner.reach.locate(name, account, locations);
+                self.perform_mail();
             }
             Event::Link(trunk, state) => self.handle_link(name, trunk, state),
             Event::Journal(leg, entry) => self.store.journal(leg, name, entry),

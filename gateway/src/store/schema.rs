@@ -5,7 +5,8 @@ use rusqlite::{Connection, params};
 use super::{RETENTION, Unfinished};
 
 /// One entry for each version of the file; `user_version` says how many have been applied.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE boot (id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL);
     CREATE TABLE journal (
         key INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -19,7 +20,31 @@ const MIGRATIONS: [&str; 1] = ["
         cause TEXT, legs TEXT,
         PRIMARY KEY (boot, call));
     CREATE INDEX call_by_end ON call (ended_ms);
-"];
+",
+    "
+    CREATE TABLE message (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id BLOB NOT NULL UNIQUE, key BLOB NOT NULL UNIQUE,
+        trunk TEXT NOT NULL, account TEXT, asserted TEXT NOT NULL, is_verified INTEGER NOT NULL,
+        sender_id TEXT NOT NULL, recipient TEXT NOT NULL, dialled TEXT,
+        content TEXT NOT NULL, body TEXT, thread TEXT, at_ms INTEGER NOT NULL,
+        require INTEGER NOT NULL, may_fall_back INTEGER NOT NULL, wants_receipts INTEGER NOT NULL,
+        conversation TEXT NOT NULL, dies_ms INTEGER NOT NULL,
+        status INTEGER NOT NULL, told INTEGER NOT NULL, reason TEXT,
+        takers TEXT NOT NULL DEFAULT '', is_over INTEGER NOT NULL);
+    CREATE INDEX message_untold ON message (account) WHERE told < status;
+    CREATE INDEX message_of_guest ON message (conversation)
+        WHERE account IS NULL AND trunk = 'procom';
+    CREATE INDEX message_by_end ON message (is_over, dies_ms);
+    CREATE TABLE hop (
+        id INTEGER PRIMARY KEY, message INTEGER NOT NULL, grp INTEGER NOT NULL,
+        trunk TEXT NOT NULL, recipient TEXT NOT NULL, contact TEXT, account TEXT,
+        attempt INTEGER NOT NULL, due_ms INTEGER NOT NULL);
+    CREATE INDEX hop_of_message ON hop (message);
+    CREATE INDEX hop_waiting ON hop (account, message) WHERE account IS NOT NULL;
+    CREATE INDEX hop_elsewhere ON hop (message) WHERE account IS NULL;
+",
+];
 
 pub(super) const PUT_JOURNAL: &str = "INSERT INTO journal (boot, leg, adapter, entry) \
     VALUES (?1, ?2, ?3, ?4) ON CONFLICT (boot, leg) DO UPDATE SET entry = excluded.entry";
@@ -39,7 +64,10 @@ pub(super) struct Prepared {
 /// Brings the file up to date and takes stock of what an earlier life left.
 pub(super) fn prepare(connection: &mut Connection, now_ms: i64) -> rusqlite::Result<Prepared> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    // A message is durable before its sender hears that it was taken, also if the power fails.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // What is deleted, like the body of a message that has arrived, is overwritten.
+    connection.pragma_update(None, "secure_delete", true)?;
     let transaction = connection.transaction()?;
     let version: usize = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     for migration in MIGRATIONS.iter().skip(version) {

@@ -54,6 +54,13 @@ impl Planner {
         self.receiver.recv().await.expect("the planner itself holds a sender")
     }
 
+    /// The routes where no DNS is needed.
+    pub(super) fn at_once(&self, inquiry: Inquiry, purpose: Purpose) -> Option<Routes> {
+        let request = Request::new(inquiry, purpose);
+        let planning = Arc::clone(&self.plans.borrow());
+        planning.at_once(&request, &self.reach).map(|resolution| resolution.outcome)
+    }
+
     /// The routes where no DNS is needed; else they come by [`Self::next`].
     fn plan(&self, id: u64, inquiry: Inquiry, purpose: Purpose) -> Option<Routes> {
         let request = Request::new(inquiry, purpose);
@@ -95,7 +102,11 @@ impl Switchboard {
                 let routes = routes.and_then(|groups| self.afford(id, groups));
                 self.work.push_back((id, Input::Routes(routes)));
             }
-            Purpose::Call | Purpose::Message => {}
+            Purpose::Call => {}
+            Purpose::Message => {
+                self.post.handle_planned(id, routes, Self::clock());
+                self.perform_mail();
+            }
         }
     }
 }

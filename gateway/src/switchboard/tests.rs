@@ -74,7 +74,13 @@ async fn house(name: &str, calls: usize) -> House {
         trunk_calls_per_account: 1,
         limits: Limits::default(),
     };
-    let board = Switchboard::new(plans, media(sender), store, metrics.clone(), capacity);
+    let board = Switchboard::new(
+        plans,
+        media(sender),
+        store,
+        metrics.clone(),
+        (capacity, MailConfig::default()),
+    );
     let (controls, receiver) = mpsc::channel(16);
     tokio::spawn(board.run(Inlets { controls: receiver, media: media_events }));
     let next_leg = Arc::new(AtomicU64::new(LEGS_PER_CALL));

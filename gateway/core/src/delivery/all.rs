@@ -210,6 +210,15 @@ impl Deliveries {
         self.held.contains_key(&id)
     }
 
+    /// The account to whose mailbox a hop leads.
+    #[must_use]
+    pub fn mailbox_of(&self, hop: DeliveryId) -> Option<&AccountId> {
+        let held = self.held.get(self.message_of_hop.get(&hop)?)?;
+        let mut hops = held.delivery.hops().map(|(hop, _)| hop);
+        let hop = hops.find(|known| known.id == hop && known.way.is_mailbox())?;
+        hop.way.account.as_ref()
+    }
+
     fn of_account(&self, account: &AccountId) -> Vec<MessageId> {
         let ids = self.messages_of_account.get(account).into_iter().flatten();
         ids.map(|(_, id)| *id).collect()

@@ -63,12 +63,20 @@ pub struct Delivery {
     ends: Instant,
     life: Duration,
     patience: Patience,
-    worst: Option<(Cause, String)>,
+    worst: Option<Failure>,
     version: u32,
     stored: u32,
     pending: Pending,
     gated: VecDeque<(u32, Ask)>,
     out: VecDeque<Ask>,
+}
+
+/// Why it could not be brought by one of its hops.
+#[derive(Clone, Debug)]
+struct Failure {
+    is_final: bool,
+    cause: Cause,
+    why: String,
 }
 
 /// What the next progress will say.
@@ -116,6 +124,8 @@ impl Delivery {
             } else {
                 // Also of groups that have not begun: a later message does not overtake this one.
                 delivery.out.push_back(Ask::Enter(hop.id, hop.way.clone()));
+                // Who has come is not kept waiting for what failed before.
+                let wait = if hop.way.is_mailbox() { Duration::ZERO } else { wait };
                 State::Queued(moment.now + wait)
             };
             delivery.trips.push(Trip { hop, state, since: 0 });
@@ -146,8 +156,9 @@ impl Delivery {
     pub fn handle_timeout(&mut self, moment: Moment) {
         if self.ends <= moment.now && !self.trips.is_empty() {
             let days = self.life.as_secs_f64() / 86_400.0;
-            let last = self.worst.take().map_or(String::new(), |(_, why)| format!(": {why}"));
-            self.worst = Some((Cause::Unreachable, format!("not taken in {days:.1} days{last}")));
+            let last = self.worst.take().map_or(String::new(), |last| format!(": {}", last.why));
+            let why = format!("not taken in {days:.1} days{last}");
+            self.worst = Some(Failure { is_final: true, cause: Cause::Unreachable, why });
             for id in self.trips.iter().map(|trip| trip.hop.id).collect::<Vec<_>>() {
                 self.remove(id);
             }
@@ -227,7 +238,7 @@ impl Delivery {
                 let is_away = trip.hop.way.is_mailbox() && cause == Cause::Unreachable;
                 let failures = trip.hop.attempt;
                 let wait = self.patience.wait(failures, moment.draw);
-                self.note(cause, why);
+                self.note(false, cause, why);
                 let next = self.version + 1;
                 let trip = self.trip(id).expect("it was just there");
                 trip.since = next;
@@ -244,7 +255,7 @@ impl Delivery {
             Handover::Never(cause, why) => {
                 let way = trip.hop.way.clone();
                 self.refusers.push(way);
-                self.note(cause, why);
+                self.note(true, cause, why);
                 self.remove(id);
             }
         }
@@ -372,10 +383,12 @@ impl Delivery {
         self.pending.changed.retain(|(changed, _)| *changed != id);
     }
 
-    /// Keeps the failure that says most.
-    fn note(&mut self, cause: Cause, why: String) {
-        if self.worst.as_ref().is_none_or(|(worst, _)| worst.weight() <= cause.weight()) {
-            self.worst = Some((cause, why));
+    /// Keeps the failure that says most: a refusal more than an attempt that came to nothing.
+    fn note(&mut self, is_final: bool, cause: Cause, why: String) {
+        let weight = (is_final, cause.weight());
+        let worst = self.worst.as_ref().map(|worst| (worst.is_final, worst.cause.weight()));
+        if worst.is_none_or(|worst| worst <= weight) {
+            self.worst = Some(Failure { is_final, cause, why });
         }
     }
 
@@ -404,10 +417,10 @@ impl Delivery {
         self.begin_group();
         self.fly();
         if self.trips.is_empty() && self.status == Status::Queued {
-            let why = self
-                .worst
-                .take()
-                .map_or_else(|| "there is no way to the recipient".to_owned(), |(_, why)| why);
+            let why = self.worst.take().map_or_else(
+                || "there is no way to the recipient".to_owned(),
+                |failure| failure.why,
+            );
             self.climb(Status::Failed, Some(why));
         }
         self.store();

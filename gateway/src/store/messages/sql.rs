@@ -1,0 +1,46 @@
+//! The statements about messages. Statuses are numbers in the order of their ladder.
+
+pub(super) const KNOWN: &str = "SELECT id, status FROM message WHERE key = ?1";
+pub(super) const COUNT_WAITING: &str = "SELECT COUNT(*) FROM \
+    (SELECT 1 FROM hop WHERE account = ?1 LIMIT ?2)";
+pub(super) const GUEST_WROTE: &str = "SELECT 1 FROM message \
+    WHERE conversation = ?1 AND account IS NULL AND trunk = 'procom' LIMIT 1";
+pub(super) const TAKE: &str = "INSERT INTO message \
+    (id, key, trunk, account, asserted, is_verified, sender_id, recipient, dialled, content, body, \
+     thread, at_ms, require, may_fall_back, wants_receipts, conversation, dies_ms, status, told, \
+     is_over) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
+     ?19, ?20)";
+pub(super) const PUT_HOP: &str = "INSERT OR REPLACE INTO hop \
+    (id, message, grp, trunk, recipient, contact, account, attempt, due_ms) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+pub(super) const DROP_HOP: &str = "DELETE FROM hop WHERE id = ?1";
+pub(super) const DROP_HOPS: &str = "DELETE FROM hop WHERE message = ?1";
+pub(super) const STANDING: &str = "SELECT seq, status, takers, is_over FROM message WHERE id = ?1";
+/// Who wants no receipts counts as told of what only a receipt would say.
+pub(super) const ADVANCE: &str = "UPDATE message SET status = ?2, reason = ?3, takers = ?4, \
+    is_over = ?5, body = CASE WHEN ?5 THEN NULL ELSE body END, \
+    told = CASE WHEN wants_receipts = 0 AND ?2 IN (2, 3) THEN ?2 ELSE told END WHERE seq = ?1";
+pub(super) const TELL: &str = "UPDATE message SET told = MAX(told, ?2) WHERE id = ?1";
+pub(super) const WAITING: &str = "SELECT DISTINCT message FROM hop \
+    WHERE account = ?1 AND message > ?2 \
+    AND (?4 OR (SELECT status FROM message WHERE seq = hop.message) = 0) \
+    ORDER BY message LIMIT ?3";
+pub(super) const UNFINISHED: &str = "SELECT DISTINCT message FROM hop \
+    WHERE account IS NULL AND message > ?1 ORDER BY message LIMIT ?2";
+pub(super) const UNTOLD: &str = "SELECT seq FROM message \
+    WHERE account IS ?1 AND told < status ORDER BY seq LIMIT ?2";
+pub(super) const MAIL: &str = "SELECT id, trunk, account, asserted, is_verified, sender_id, \
+    recipient, dialled, content, body, thread, at_ms, require, may_fall_back, wants_receipts, \
+    conversation, dies_ms, status, takers FROM message WHERE seq = ?1 AND is_over = 0";
+pub(super) const HOPS: &str = "SELECT id, grp, trunk, recipient, contact, account, attempt, due_ms \
+    FROM hop WHERE message = ?1 ORDER BY grp, id";
+pub(super) const RECEIPT: &str = "SELECT id, trunk, account, asserted, is_verified, sender_id, \
+    recipient, status, reason FROM message WHERE seq = ?1 AND told < status";
+pub(super) const OUTLIVED: &str = "SELECT seq FROM message \
+    WHERE is_over = 0 AND dies_ms < ?1 ORDER BY dies_ms LIMIT ?2";
+pub(super) const FAIL: &str =
+    "UPDATE message SET status = 4, reason = ?2 WHERE seq = ?1 AND status = 0";
+pub(super) const END: &str = "UPDATE message SET is_over = 1, body = NULL WHERE seq = ?1";
+pub(super) const FORGET: &str = "DELETE FROM message WHERE seq IN (SELECT seq FROM message \
+    WHERE is_over = 1 AND dies_ms < ?1 AND (told >= status OR dies_ms < ?2) LIMIT ?3)";
