@@ -137,7 +137,7 @@ function drawEntry(list, entry, index) {
   const item = isSame ? known : make("li", { "data-id": entry.id },
     make("p", { class: "said", dir: "auto" }, make("span", { class: "unseen" }, entry.isOwn ? "You: " : "They: "), entry.text),
     make("p", { class: "small" }));
-  item.className = entry.isOwn ? "own" : "";
+  item.className = entry.isOwn ? "mine" : "theirs";
   item.dataset.status = entry.status;
   if (item.lastElementChild.textContent !== fate) item.lastElementChild.textContent = fate;
   if (isSame) return;
