@@ -149,7 +149,10 @@ pub fn read(text: &str, home: &Home) -> Result<Reading, Refusal> {
     if let Some(at) = typed.chars().position(is_unseen) {
         return Err(Refusal::new(before + at, "there is a character nobody can see"));
     }
-    read_trimmed(typed, home).map_err(|refusal| refusal.after(before))
+    // Whatever the gap between two letters is made of, it is one.
+    let gap = |letter: char| if letter.is_whitespace() { ' ' } else { letter };
+    let typed: String = typed.chars().map(gap).collect();
+    read_trimmed(&typed, home).map_err(|refusal| refusal.after(before))
 }
 
 /// Control characters, and those that turn the direction of writing: what is read must be what is
@@ -163,7 +166,7 @@ fn read_trimmed(typed: &str, home: &Home) -> Result<Reading, Refusal> {
     if let Some(reading) = uri::read(typed, home)? {
         return Ok(reading);
     }
-    if number::looks_like_one(typed) {
+    if !typed.contains('@') && number::looks_like_one(typed) {
         let (number, extension) = number::read_with_extension(typed, home)?;
         return Ok(of_number(number, extension));
     }

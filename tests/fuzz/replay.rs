@@ -38,7 +38,11 @@ const ODD_WORDS: [&[u8]; 16] = [
 
 /// Name and bytes of each file of one corpus.
 pub(crate) fn corpus(parser: &str) -> Vec<(String, Vec<u8>)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus").join(parser);
+    // Packages lie at different depths of the tree.
+    let corpora = |folder: &Path| folder.join("tests/fuzz/corpus");
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tree = package.ancestors().find(|folder| corpora(folder).is_dir());
+    let root = corpora(tree.unwrap_or(package)).join(parser);
     let files = fs::read_dir(&root).unwrap_or_else(|fault| panic!("{}: {fault}", root.display()));
     let mut files: Vec<_> = files
         .map(|file| {

@@ -87,8 +87,8 @@ fn spans(text: &str) -> Option<Vec<(u16, u16)>> {
     let minute = |text: &str| {
         let (hour, minute) = text.trim().split_once(':')?;
         let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
-        let all = hour * 60 + minute;
-        (hour <= 24 && minute < 60 && all <= MINUTES_OF_A_DAY).then_some(all)
+        let all = (hour <= 24 && minute < 60).then(|| hour * 60 + minute)?;
+        (all <= MINUTES_OF_A_DAY).then_some(all)
     };
     let span = |part: &str| {
         let (from, to) = part.split_once('-')?;
