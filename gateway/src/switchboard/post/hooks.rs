@@ -45,6 +45,10 @@ impl Switchboard {
 
     /// Only where it takes no look-up: what is said of writing is stale a moment later.
     fn handle_composing(&mut self, composing: &Composing) {
+        // The plan knows no guests.
+        if self.post.compose_to_guest(composing) {
+            return;
+        }
         let inquiry = Inquiry {
             origin: composing.origin.clone(),
             to: composing.to.clone(),

@@ -295,6 +295,16 @@ impl Post {
         self.composing.take(&sender_of(&composing.origin), clock.now)
     }
 
+    /// Somebody with an account writes to a guest, or has stopped. False if it is no guest.
+    pub(in crate::switchboard) fn compose_to_guest(&mut self, composing: &Composing) -> bool {
+        let Some(way) = guest_way(&composing.to).filter(|_| composing.origin.account.is_some())
+        else {
+            return false;
+        };
+        self.out.push_back(Act::Composing(way.trunk, Box::new(composing.clone())));
+        true
+    }
+
     /// Brings it to everybody it may reach now.
     pub(in crate::switchboard) fn handle_composing(
         &mut self,
