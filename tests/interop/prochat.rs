@@ -190,6 +190,7 @@ fn there_and_back(net: &Net, product: Product) {
     widget.browser.resize(390, 844);
     widget.browser.screenshot("phone");
     // Closed, a message is counted; opened again by keyboard, it is read.
+    widget.browser.click("procom-chat >>> textarea");
     widget.browser.press("Escape");
     alice.write("unread", &guest, "Still there?");
     widget.browser.wait("procom-chat >>> .badge:not([hidden])", STEP);

@@ -226,7 +226,10 @@ export class ProcomChat extends HTMLElement {
 
   #markRead() {
     if (!this.isOpen || document.visibilityState !== "visible" || this.#session === null) return;
-    for (const { id } of this.#transcript.markRead()) this.#session.markRead(id);
+    for (const entry of this.#transcript.markRead()) {
+      this.#session.markRead(entry.id);
+      this.#view.drawEntry(entry, plainAddress(this.#to));
+    }
     this.#view.drawUnread(0);
   }
 
