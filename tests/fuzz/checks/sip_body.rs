@@ -18,7 +18,7 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
     request.push("Call-ID", "c1");
     request.push("CSeq", "1 MESSAGE");
     request.set_body(kind.trim(), Bytes::copy_from_slice(body));
-    match read(request.fields(), body) {
+    match read(request.fields(), body, None) {
         Ok(Content::Text(text)) => {
             assert!((1..=MAX_BODY).contains(&text.body.len()));
             assert!((1..=MAX_SENDER_ID).contains(&text.sender_id.len()));

@@ -76,6 +76,10 @@ fn body() -> Bytes {
 
 impl Scene {
     fn new(config: &Config) -> Self {
+        Self::with_seed(config, [5; 32])
+    }
+
+    fn with_seed(config: &Config, seed: [u8; 32]) -> Self {
         let now = start();
         let mut advertised = Advertised::default();
         for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
@@ -89,7 +93,7 @@ impl Scene {
         };
         let accounts = [account("alice"), account("bob"), account("carol")];
         let began = Began { at: now, ms: 1_795_363_506_000 };
-        let mut agent = Agent::new(config, &accounts, advertised, [5; 32], began);
+        let mut agent = Agent::new(config, &accounts, advertised, seed, began);
         agent.handle_timeout(now);
         let flow = flow(Transport::Udp);
         let outputs = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::xml;
 
-/// The media type (RFC 3994 §5.1).
+/// The media type (RFC 3994).
 pub const TYPE: &str = "application/im-iscomposing+xml";
 
 /// Reads it: whether the writing goes on; `None` when it is something else.

@@ -1,11 +1,11 @@
-//! Notifications: what became of a message (RFC 5438 §7 and §11.1).
+//! Notifications: what became of a message (RFC 5438 §7).
 
 use gateway_core::message::Status;
 
 use super::xml::{self, Element};
 use super::{cpim, date};
 
-/// The media type (RFC 5438 §13.1).
+/// The media type (RFC 5438).
 pub const TYPE: &str = "message/imdn+xml";
 
 /// What a notification says.

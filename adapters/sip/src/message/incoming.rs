@@ -46,21 +46,23 @@ impl std::fmt::Debug for Text {
     }
 }
 
-/// Reads a MESSAGE's body.
+/// Reads a MESSAGE's body. `number`: that of the first of several requests that said the same, where
+/// its own is another.
 ///
 /// # Errors
 /// The answer to it: 400, 413 or 415, with a sentence.
-pub fn read(fields: Fields<'_>, body: &[u8]) -> Result<Content, Refusal> {
+pub fn read(fields: Fields<'_>, body: &[u8], number: Option<u32>) -> Result<Content, Refusal> {
+    let own = || transaction_id(fields, number);
     let unpacked = unpack(fields, body)?;
     let body = unpacked.as_deref().unwrap_or(body);
     // What says nothing of its type is text (RFC 2045 §5.2).
     let kind = fields.text("Content-Type").unwrap_or_else(|| TEXT.to_owned());
     let Some(envelope) = (Kind::of(&kind).name == CPIM).then(|| cpim::parse(body)) else {
-        return content(&kind, body, &Envelope::default(), fields);
+        return content(&kind, body, &Envelope::default(), own);
     };
     let envelope = envelope.ok_or_else(|| refuse(400, "the message/cpim cannot be read"))?;
     let kind = envelope.content_type.clone().unwrap_or_else(|| TEXT.to_owned());
-    content(&kind, &envelope.content, &envelope, fields)
+    content(&kind, &envelope.content, &envelope, own)
 }
 
 /// Undoes the encoding of a body, where it has one (RFC 3261 §20.12). linphone packs notifications,
@@ -91,11 +93,11 @@ fn content(
     kind: &str,
     body: &[u8],
     envelope: &Envelope,
-    fields: Fields<'_>,
+    own_id: impl FnOnce() -> Option<String>,
 ) -> Result<Content, Refusal> {
     let kind = Kind::of(kind);
     match kind.name.as_str() {
-        TEXT => text(&kind, body, envelope, fields).map(Content::Text),
+        TEXT => text(&kind, body, envelope, own_id).map(Content::Text),
         imdn::TYPE => {
             let notice = imdn::parse(body).map(Content::Notice);
             notice.ok_or_else(|| refuse(400, "the notification cannot be read"))
@@ -112,7 +114,7 @@ fn text(
     kind: &Kind,
     body: &[u8],
     envelope: &Envelope,
-    fields: Fields<'_>,
+    own_id: impl FnOnce() -> Option<String>,
 ) -> Result<Text, Refusal> {
     if !matches!(kind.charset.as_str(), "" | "utf-8" | "utf8" | "us-ascii") {
         return Err(unsupported("text must be UTF-8"));
@@ -127,7 +129,7 @@ fn text(
     let marked = envelope.id.as_deref().map(|id| mark(id, envelope));
     let sender_id = match marked {
         Some(id) => id,
-        None => transaction_id(fields).ok_or_else(|| Refusal::new(400))?,
+        None => own_id().ok_or_else(|| Refusal::new(400))?,
     };
     let wants_receipts =
         envelope.id.is_some() && (envelope.wishes.delivered || envelope.wishes.read);
@@ -163,8 +165,9 @@ pub(super) fn unmark(sender_id: &str) -> Option<Asked<'_>> {
 /// Call-ID and CSeq: the same over repetitions of the request, another for every other message
 /// (RFC 3261 §8.2.2.2 has the From tag too, which would tell apart what a crash of the sender's
 /// repeats). What is too long is hashed.
-fn transaction_id(fields: Fields<'_>) -> Option<String> {
-    let id = format!("{}/{}", fields.call_id()?, fields.cseq()?.0);
+fn transaction_id(fields: Fields<'_>, number: Option<u32>) -> Option<String> {
+    let (own, _) = fields.cseq()?;
+    let id = format!("{}/{}", fields.call_id()?, number.unwrap_or(own));
     if id.len() <= MAX_SENDER_ID {
         return Some(id);
     }

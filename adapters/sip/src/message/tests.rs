@@ -24,7 +24,7 @@ fn message_of(kind: &str, body: &[u8]) -> Request {
 
 fn read_as(kind: &str, body: &[u8]) -> Result<Content, u16> {
     let request = message_of(kind, body);
-    read(request.fields(), request.body()).map_err(|refusal| refusal.status)
+    read(request.fields(), request.body(), None).map_err(|refusal| refusal.status)
 }
 
 fn text_of(content: Result<Content, u16>) -> Text {
@@ -60,14 +60,14 @@ fn what_is_no_plain_text_is_refused() {
     ] {
         assert_eq!(read_as(kind, body), Err(status), "{kind}");
     }
-    let refusal = read(message_of("text/html", b"x").fields(), b"x").unwrap_err();
+    let refusal = read(message_of("text/html", b"x").fields(), b"x", None).unwrap_err();
     assert!(refusal.headers.contains(&("Accept", ACCEPT.to_owned())));
     let mut encoded = message_of("text/plain", b"x");
     encoded.push("Content-Encoding", "gzip");
-    assert_eq!(read(encoded.fields(), b"x").unwrap_err().status, 415);
+    assert_eq!(read(encoded.fields(), b"x", None).unwrap_err().status, 415);
     let mut broken = message_of("text/plain", b"x");
     broken.push("Content-Encoding", "deflate");
-    assert_eq!(read(broken.fields(), b"x").unwrap_err().status, 400);
+    assert_eq!(read(broken.fields(), b"x", None).unwrap_err().status, 400);
 }
 
 fn packed(text: &[u8]) -> Vec<u8> {
@@ -81,11 +81,11 @@ fn packed(text: &[u8]) -> Vec<u8> {
 fn a_packed_body_is_unpacked_but_no_bomb() {
     let mut request = message_of("text/plain", b"");
     request.push("Content-Encoding", "deflate");
-    let content = read(request.fields(), &packed("Grüße".as_bytes()));
+    let content = read(request.fields(), &packed("Grüße".as_bytes()), None);
     assert_eq!(text_of(content.map_err(|refusal| refusal.status)).body, "Grüße");
     let bomb = packed(&vec![b'a'; 10_000_000]);
     assert!(bomb.len() < 20_000);
-    assert_eq!(read(request.fields(), &bomb).unwrap_err().status, 413);
+    assert_eq!(read(request.fields(), &bomb, None).unwrap_err().status, 413);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn the_longest_ids_fit_what_the_gateway_takes() {
     assert_eq!(text_of(read_as("message/cpim", too_long.as_bytes())).sender_id, "m-1/7");
     let mut request = message_of("text/plain", b"x");
     request.set("Call-ID", &"c".repeat(500));
-    let Ok(Content::Text(text)) = read(request.fields(), b"x") else { panic!("no text") };
+    let Ok(Content::Text(text)) = read(request.fields(), b"x", None) else { panic!("no text") };
     assert!(text.sender_id.len() <= max);
 }
 
@@ -265,7 +265,9 @@ fn a_letter_is_plain_text_or_asks_for_notifications() {
     assert!(!request.fields().has("Contact"), "RFC 3428 §4");
     let asking = Letter::text(&dispatch(), (&from, &to), true).unwrap();
     let request = asking.request(&Ids::of(&dispatch()), 1, &to, (&from, &to));
-    let Ok(Content::Text(text)) = read(request.fields(), request.body()) else { panic!("no text") };
+    let Ok(Content::Text(text)) = read(request.fields(), request.body(), None) else {
+        panic!("no text")
+    };
     let asked = incoming::unmark(&text.sender_id).unwrap();
     assert_eq!((text.body.as_str(), asked.id), ("hi", MessageId([7; 16]).to_string().as_str()));
 }
@@ -301,7 +303,7 @@ fn a_sender_is_told_only_what_it_asked_for() {
         };
         let letter = Letter::notice(&receipt, &from, &to)?;
         let request = letter.request(&Ids::of_receipt(&receipt, 1), 1, &to, (&from, &to));
-        match read(request.fields(), request.body()) {
+        match read(request.fields(), request.body(), None) {
             Ok(Content::Notice(notice)) => Some(notice),
             other => panic!("no notice: {other:?}"),
         }

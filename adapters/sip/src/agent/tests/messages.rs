@@ -138,6 +138,34 @@ fn a_message_is_answered_when_it_is_settled_and_its_repetition_alike() {
 }
 
 #[test]
+fn what_a_crash_left_unanswered_is_the_same_message_under_the_next_number() {
+    let mut scene = Scene::new(&config());
+    let mut message = message_request("hi");
+    scene.give(message.render());
+    let challenge = scene.responses().pop().unwrap();
+    let mut phone = Responder::new("alice", "secret", None);
+    assert!(phone.answer(&mut message, &challenge, "c"));
+    message.set("CSeq", "2 MESSAGE");
+    message.set_top_via("SIP/2.0/UDP 192.0.2.7:5060;rport;branch=z9hG4bKm2");
+    scene.give(message.render());
+    let (_, event) = scene.offered().remove(0);
+    let Event::Received(first) = event else { panic!("no message") };
+    // It is stored, and nobody is told: the phone sends it again, to another life.
+    let mut later = Scene::with_seed(&config(), [6; 32]);
+    later.give(message.render());
+    let stale = later.responses().pop().unwrap();
+    assert!(stale.fields().text("WWW-Authenticate").unwrap().contains("stale=true"));
+    assert!(phone.answer(&mut message, &stale, "c"));
+    message.set("CSeq", "3 MESSAGE");
+    message.set_top_via("SIP/2.0/UDP 192.0.2.7:5060;rport;branch=z9hG4bKm3");
+    later.give(message.render());
+    let (_, event) = later.offered().remove(0);
+    let Event::Received(again) = event else { panic!("no message") };
+    assert_eq!(again.message.sender_id, first.message.sender_id);
+    assert_eq!(first.message.sender_id, "m-1/2");
+}
+
+#[test]
 fn a_refused_message_says_why() {
     let mut scene = Scene::new(&config());
     let (id, _) = scene.received(message_request("hi"));
