@@ -14,6 +14,7 @@ mod endings;
 mod garbage;
 mod harness;
 mod load;
+mod messages_faults;
 mod page;
 mod pbx;
 mod prochat;

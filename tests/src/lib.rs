@@ -38,6 +38,7 @@ pub mod process;
 pub mod script;
 pub mod sip_caller;
 pub mod sip_client;
+pub mod sip_messenger;
 pub mod sipp;
 pub mod tone;
 pub mod wav;

@@ -293,7 +293,7 @@ impl Post {
             account: way.account,
             message: letter.message.clone(),
         };
-        tracing::debug!(message = ?message_id, ?delivery, attempt, trunk = %dispatch.trunk, "sent");
+        tracing::debug!(id = ?message_id, ?delivery, attempt, trunk = %dispatch.trunk, "sent");
         self.out.push_back(Act::Send(Box::new(dispatch)));
     }
 

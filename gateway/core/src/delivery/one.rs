@@ -254,9 +254,9 @@ impl Delivery {
             }
             Handover::Never(cause, why) => {
                 let way = trip.hop.way.clone();
-                self.refusers.push(way);
                 self.note(true, cause, why);
                 self.remove(id);
+                self.refused(way);
             }
         }
     }
@@ -366,6 +366,18 @@ impl Delivery {
             self.remove(id);
         }
         self.climb(status.clamp(Status::Sent, Status::Delivered), None);
+    }
+
+    /// A device that is there has refused it for good: where only the account's empty mailbox is
+    /// left, its sender hears of that now and not when the life of the message ends.
+    fn refused(&mut self, way: Way) {
+        let is_device = way.contact.is_some() && way.account.is_some();
+        self.refusers.push(way);
+        if is_device && self.trips.iter().all(|trip| trip.state == State::Away) {
+            for id in self.trips.iter().map(|trip| trip.hop.id).collect::<Vec<_>>() {
+                self.remove(id);
+            }
+        }
     }
 
     fn remove(&mut self, id: DeliveryId) {
