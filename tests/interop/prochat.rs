@@ -63,6 +63,7 @@ fn serve_shop(token: &str) {
     serve(SHOP, policy, move |path| match path {
         "/shop.css" => Some(STYLE.as_bytes().to_vec()),
         "/" => Some(page.clone().into_bytes()),
+        "/favicon.ico" => Some(Vec::new()),
         _ => None,
     });
 }
@@ -114,7 +115,16 @@ impl Widget {
 
     #[track_caller]
     fn wait_state(&mut self, state: &str) {
-        self.browser.wait(&format!("procom-chat >>> .state[data-state={state}]"), STEP * 2);
+        self.wait(&format!(".state[data-state={state}]"));
+    }
+
+    /// Waits for an element of the shadow tree, whose changes the driver's own wait does not see.
+    #[track_caller]
+    fn wait(&mut self, selector: &str) {
+        let script = format!(
+            "document.querySelector('procom-chat').shadowRoot.querySelector('{selector}') !== null"
+        );
+        wait_until(selector, STEP * 2, || self.browser.evaluate(&script) == true);
     }
 
     #[track_caller]
@@ -192,8 +202,9 @@ fn there_and_back(net: &Net, product: Product) {
     // Closed, a message is counted; opened again by keyboard, it is read.
     widget.browser.click("procom-chat >>> textarea");
     widget.browser.press("Escape");
+    widget.browser.wait("procom-chat:not([open])", STEP);
     alice.write("unread", &guest, "Still there?");
-    widget.browser.wait("procom-chat >>> .badge:not([hidden])", STEP);
+    widget.wait(".badge:not([hidden])");
     widget.assert_accessible("with a message that was not looked at");
     widget.browser.press("Enter");
     alice.take_status("unread", "read");
@@ -254,7 +265,7 @@ fn a_token_of_another_page_is_of_no_use_and_the_person_is_told() {
         let mut browser = Browser::start(net, "shop", Product::Chromium, PAGE_HZ);
         browser.goto(SHOP);
         browser.click("procom-chat >>> .launch");
-        browser.wait("procom-chat >>> .notice:not([hidden])", STEP);
+        Widget { browser }.wait(".notice:not([hidden])");
     });
 }
 

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use gateway_adapter::{Adapter, AdapterFailed, Edge, Event, LinkState, Running};
+use gateway_adapter::{Adapter, AdapterFailed, Draft, Edge, Event, LinkState, Prospect, Running};
 use gateway_core::media::Profile;
 use gateway_core::{LegId, Scheme};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -28,7 +28,7 @@ use crate::fresh::Fresh;
 use crate::hub::{Closing, Hub, Now, Output, Setup, Verdict};
 use crate::secret::Secret;
 use crate::server::{self, Context, FromSocket, Pace, Policy, ToSocket};
-use crate::session::{SocketId, TRUNK};
+use crate::session::{SessionId, SocketId, TRUNK};
 use crate::tls::{self, Identity};
 use crate::token::Tokens;
 use crate::verifier::Verifier;
@@ -155,6 +155,9 @@ async fn run(adapter: ProcomAdapter, edge: Edge) -> Result<(), AdapterFailed> {
             Some((socket, verdict)) = shell.verifier.next() => {
                 shell.hub.handle_verdict(socket, verdict, now(), &mut System(&shell.edge));
             }
+            Some((session, asked, outcome)) = shell.explained.recv() => {
+                shell.hub.handle_explained(session, asked, outcome);
+            }
             () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
                 shell.hub.handle_timeout(now());
             }
@@ -209,11 +212,18 @@ struct Shell {
     edge: Edge,
     socket_of_id: BTreeMap<SocketId, mpsc::Sender<ToSocket>>,
     verifier: Verifier,
+    explain: mpsc::Sender<Explained>,
+    explained: mpsc::Receiver<Explained>,
 }
 
+/// For whom, under which id of the client's, and what the gateway says.
+type Explained = (SessionId, String, Result<Prospect, String>);
+
 impl Shell {
-    const fn new(hub: Hub, edge: Edge, verifier: Verifier) -> Self {
-        Self { hub, edge, socket_of_id: BTreeMap::new(), verifier }
+    fn new(hub: Hub, edge: Edge, verifier: Verifier) -> Self {
+        let (explain, explained) = mpsc::channel(INBOX_FRAMES);
+        let socket_of_id = BTreeMap::new();
+        Self { hub, edge, socket_of_id, verifier, explain, explained }
     }
 
     fn handle_socket(&mut self, message: FromSocket) {
@@ -269,6 +279,7 @@ impl Shell {
                 Output::Sent(delivery, handover) => {
                     self.edge.report(Event::Sent(delivery, handover));
                 }
+                Output::Explain(session, asked, draft) => self.explain(session, asked, *draft),
                 Output::Released(key) => self.edge.report(Event::Released(key)),
                 Output::Fault(kind) => {
                     tracing::debug!(kind, "a client is at fault");
@@ -276,6 +287,16 @@ impl Shell {
                 }
             }
         }
+    }
+
+    /// Sessions are limited in how often they ask, so these tasks are few.
+    fn explain(&self, session: SessionId, asked: String, draft: Draft) {
+        let (resolver, explain) = (self.edge.resolver().clone(), self.explain.clone());
+        tokio::spawn(async move {
+            let outcome = resolver.explain(draft).await;
+            // Without a shell nobody waits for the answer.
+            let _ = explain.send((session, asked, outcome)).await;
+        });
     }
 
     /// Never waits: a socket that does not keep up is dropped, and its session waits for another.

@@ -16,7 +16,8 @@ pub(crate) mod schema;
 mod tests;
 
 pub(crate) use gateway::{
-    CandidateBody, GatewayFrame, IceServerFrame, IncomingFrame, Welcome, require_word,
+    CandidateBody, ExplainedFrame, GatewayFrame, IceServerFrame, IncomingFrame, Welcome,
+    require_word,
 };
 pub(crate) use messages::{MessageFrame, MessageRequest, Moment};
 pub(crate) use read::read;
@@ -153,6 +154,17 @@ pub(crate) enum ClientFrame {
     },
     /// How reachable people are: not served yet.
     Presence,
+    /// What would become of what is typed.
+    Explain(Box<ExplainRequest>),
+}
+
+/// The client asks what would become of what is typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ExplainRequest {
+    pub(crate) id: String,
+    pub(crate) to: String,
+    pub(crate) require: Require,
+    pub(crate) may_ask_dns: bool,
 }
 
 /// The client calls somebody.

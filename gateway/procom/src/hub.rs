@@ -17,7 +17,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use gateway_adapter::Command;
+use gateway_adapter::{Command, Prospect};
 use gateway_core::leg::{Dial, LegCommand, LegEvent};
 use gateway_core::message::DeliveryId;
 use gateway_core::{AccountId, Cause, LegId};
@@ -205,6 +205,16 @@ impl Hub {
         }
     }
 
+    /// The gateway says what would become of what a client typed, unless that session is over.
+    pub(crate) fn handle_explained(
+        &mut self,
+        id: SessionId,
+        asked: String,
+        outcome: Result<Prospect, String>,
+    ) {
+        self.with_session(id, |session| session.handle_explained(asked, outcome));
+    }
+
     /// The switchboard had no room for a leg that was told.
     pub(crate) fn handle_busy(&mut self, leg: LegId) {
         self.outputs.retain(|output| !matches!(output, Output::Leg(other, _) if *other == leg));
@@ -333,6 +343,7 @@ impl Hub {
                     continue;
                 }
                 session::Output::Composing(composing) => Output::Composing(composing),
+                session::Output::Explain(asked, draft) => Output::Explain(id, asked, draft),
             };
             self.outputs.push_back(output);
         }

@@ -9,6 +9,7 @@
 //! ```
 
 mod calls;
+mod explain;
 mod messages;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,6 +17,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gateway_adapter::Draft;
 use gateway_core::leg::{Incoming, LegEvent};
 use gateway_core::media::Profile;
 use gateway_core::message::{Composing, Message, MessageId};
@@ -141,6 +143,8 @@ pub(crate) enum Output {
     Read(MessageId),
     /// The person is writing, or has stopped.
     Composing(Box<Composing>),
+    /// The client asks, under its own id, what would become of this.
+    Explain(String, Box<Draft>),
     /// The client misbehaved in a way that has a name.
     Fault(&'static str),
 }
@@ -165,6 +169,7 @@ pub(crate) struct Session {
     ended_calls: VecDeque<String>,
     chat: Chat,
     garbage: Bucket,
+    explained: Bucket,
     next_call: u64,
     outputs: VecDeque<Output>,
 }
@@ -181,6 +186,7 @@ impl Session {
             ended_calls: VecDeque::new(),
             chat: Chat::new(now),
             garbage: Bucket::new(now),
+            explained: Bucket::new(now),
             next_call: 1,
             outputs: VecDeque::new(),
         }
@@ -310,6 +316,7 @@ impl Session {
             ClientFrame::Ack(id) => self.handle_ack(&id),
             ClientFrame::Read(id) => self.handle_read(&id),
             ClientFrame::Composing { with, is_on } => self.handle_composing(&with, is_on, now.at),
+            ClientFrame::Explain(request) => self.handle_explain(*request, now.at),
             ClientFrame::Presence => self.send(&GatewayFrame::error(Refusal::new(
                 Code::NotSupported,
                 "This gateway does not tell how reachable people are.",

@@ -1,5 +1,6 @@
 //! [`GatewayFrame`] to text.
 
+use gateway_adapter::{Prospect, WayAhead};
 use gateway_core::Cause;
 use gateway_core::description::Candidate;
 use gateway_core::leg::{Heard, Trouble};
@@ -91,6 +92,42 @@ pub(crate) enum GatewayFrame {
         with: String,
         on: bool,
     },
+    Explained(Box<ExplainedFrame>),
+}
+
+/// What would become of what was typed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct ExplainedFrame {
+    pub(crate) id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) class: Option<String>,
+    pub(crate) ways: Vec<WayFrame>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) refusal: Option<String>,
+}
+
+/// One way a call would take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct WayFrame {
+    pub(crate) network: String,
+    pub(crate) level: String,
+    pub(crate) notes: Vec<String>,
+}
+
+impl ExplainedFrame {
+    pub(crate) fn new(id: String, prospect: Prospect) -> Self {
+        let Prospect { kind, text, class, ways, refusal } = prospect;
+        let way = |way: WayAhead| WayFrame {
+            network: way.network,
+            level: way.security,
+            notes: way.notes,
+        };
+        Self { id, kind, text, class, ways: ways.into_iter().map(way).collect(), refusal }
+    }
 }
 
 /// The session begins or goes on.

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    CallRequest, ClientFrame, Code, Hello, MAX_DEPTH, MAX_FRAME_BYTES, MAX_ID_BYTES,
-    MessageRequest, Refusal, Transfer, WithinCall, tidy,
+    CallRequest, ClientFrame, Code, ExplainRequest, Hello, MAX_DEPTH, MAX_FRAME_BYTES,
+    MAX_ID_BYTES, MessageRequest, Refusal, Transfer, WithinCall, tidy,
 };
 use crate::secret::Secret;
 
@@ -77,6 +77,14 @@ enum Wire {
     },
     Read {
         id: Id,
+    },
+    Explain {
+        id: Id,
+        to: String,
+        #[serde(default)]
+        require: RequireWord,
+        #[serde(default)]
+        dns: bool,
     },
     Presence {},
     Subscribe {},
@@ -279,6 +287,14 @@ fn check(wire: Wire) -> Checked<ClientFrame> {
         }))),
         Wire::Ack { id } => Ok(ClientFrame::Ack(id.0)),
         Wire::Read { id } => Ok(ClientFrame::Read(id.0)),
+        Wire::Explain { id, to, require, dns } => {
+            Ok(ClientFrame::Explain(Box::new(ExplainRequest {
+                id: id.0,
+                to,
+                require: require.into(),
+                may_ask_dns: dns,
+            })))
+        }
         Wire::Presence {} | Wire::Subscribe {} => Ok(ClientFrame::Presence),
         Wire::Composing { with, on } => Ok(ClientFrame::Composing { with, is_on: on }),
         Wire::Unknown => Err((Code::UnknownType, "The type is not known.")),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gateway_adapter::Draft;
 use gateway_core::leg::{Incoming, LegEvent};
 use gateway_core::message::{Composing, Confirmation, DeliveryId, Handover, Received};
 use gateway_core::route::Location;
@@ -11,7 +12,7 @@ use gateway_core::{AccountId, LegId};
 use crate::accounts::Verified;
 use crate::config::{IceServer, Limits};
 use crate::secret::Secret;
-use crate::session::SocketId;
+use crate::session::{SessionId, SocketId};
 use crate::token::Tokens;
 
 /// What time it is: on a clock that only goes forward, and on the wall.
@@ -78,5 +79,7 @@ pub(crate) enum Output {
     Confirmed(Box<Confirmation>),
     Composing(Box<Composing>),
     Released(u64),
+    /// Ask the gateway what would become of this; `handle_explained` is told, with the client's id.
+    Explain(SessionId, String, Box<Draft>),
     Fault(&'static str),
 }

@@ -58,7 +58,8 @@ impl Hub {
                 | ClientFrame::Ack(_)
                 | ClientFrame::Read(_)
                 | ClientFrame::Composing { .. }
-                | ClientFrame::Presence,
+                | ClientFrame::Presence
+                | ClientFrame::Explain(_),
             ) => {
                 self.refuse_socket(socket, Refusal::new(Code::Unexpected, "Say hello first."));
             }

@@ -17,6 +17,8 @@ use crate::token::{Bearer, Token, Tokens};
 
 mod messages;
 
+mod explain;
+
 const A: SocketId = SocketId(1);
 const B: SocketId = SocketId(2);
 
