@@ -23,3 +23,4 @@ mod quality;
 mod scene;
 mod secrets;
 mod sip_messages;
+mod sip_messages_attacks;
