@@ -149,6 +149,9 @@ pub enum Failure {
     /// There is nobody to ask.
     #[error("no DNS server is configured")]
     NoServer,
+    /// Nobody was asked: it would tell others what is typed.
+    #[error("the DNS is asked only when somebody calls")]
+    NotAsked,
     /// More questions than one call may ask.
     #[error("it leads to too many questions")]
     TooMany,

@@ -16,10 +16,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dialplan::config::Targets;
-use dialplan::{Node, Purpose, Reach};
+use dialplan::{Node, Purpose, RankedRoute, Reach, Resolution, Step};
+use gateway_adapter::{Draft, Prospect, WayAhead};
 use gateway_core::call::Inquiry;
 use gateway_core::media::{Profile, Protection};
-use gateway_core::route::{Origin, Require};
+use gateway_core::route::{Origin, Require, Route};
 use gateway_core::{AccountId, Address, TrunkId};
 use tokio::sync::{mpsc, oneshot};
 
@@ -64,13 +65,62 @@ impl Explainer {
     /// # Errors
     /// The question makes no sense, in a sentence.
     pub async fn explain(&self, question: &Question) -> Result<Node, String> {
-        let (sender, reach) = oneshot::channel();
-        let stopping = || "the gateway is stopping".to_owned();
-        self.controls.send(Control::Reach(sender)).await.map_err(|_| stopping())?;
-        let reach = reach.await.map_err(|_| stopping())?;
+        let reach = self.reach().await?;
         let planning = Arc::clone(&self.plans.borrow());
         resolve(&planning, &reach, question).await
     }
+
+    /// What would become of what somebody is about to dial.
+    ///
+    /// # Errors
+    /// The gateway is stopping.
+    pub async fn prospect(&self, draft: Draft) -> Result<Prospect, String> {
+        let reach = self.reach().await?;
+        let planning = Arc::clone(&self.plans.borrow());
+        let Draft { origin, to, dialled, require, may_ask_dns } = draft;
+        let inquiry = Inquiry { origin, to, dialled, require };
+        let request = Request::new(inquiry, Purpose::Call);
+        Ok(prospect(&if may_ask_dns {
+            planning.resolve(&request, &reach).await
+        } else {
+            planning.resolve_unasked(&request, &reach).await
+        }))
+    }
+
+    async fn reach(&self) -> Result<Reach, String> {
+        let (sender, reach) = oneshot::channel();
+        let stopping = || "the gateway is stopping".to_owned();
+        self.controls.send(Control::Reach(sender)).await.map_err(|_| stopping())?;
+        reach.await.map_err(|_| stopping())
+    }
+}
+
+/// What a caller may know of a resolution.
+fn prospect(resolution: &Resolution) -> Prospect {
+    let mut prospect =
+        Prospect { kind: None, text: None, class: None, ways: Vec::new(), refusal: None };
+    // The first are the caller's own words; what contacts and rules made of them is not told.
+    let first = |of: fn(&Step) -> bool| resolution.tree.walk().find(|step| of(step));
+    if let Some(Step::Read { kind, text }) = first(|step| matches!(step, Step::Read { .. })) {
+        prospect.kind = Some(kind.clone());
+        prospect.text = Some(text.clone());
+    }
+    if let Some(Step::Number { class, .. }) = first(|step| matches!(step, Step::Number { .. })) {
+        prospect.class = Some(class.clone());
+    }
+    let way = |ranked: &RankedRoute| WayAhead {
+        network: match &ranked.route {
+            Route::Echo => "procom".to_owned(),
+            Route::Leg(leg) => leg.trunk.network().to_owned(),
+        },
+        security: ranked.level.as_str().to_owned(),
+        notes: ranked.notes.clone(),
+    };
+    prospect.ways = resolution.routes.iter().map(way).collect();
+    // Several devices of an account are one way.
+    prospect.ways.dedup();
+    prospect.refusal = resolution.outcome.as_ref().err().map(|(_, why)| why.clone());
+    prospect
 }
 
 async fn resolve(planning: &Planning, reach: &Reach, question: &Question) -> Result<Node, String> {

@@ -126,7 +126,8 @@ impl House {
         );
         let board = tokio::spawn(board.run(Inlets { controls: receiver, media: media_events }));
         let (resolver, lookups) = resolver();
-        tokio::spawn(serve(lookups, plan.clone()));
+        let explainer = Explainer { controls: controls.clone(), plans: plan };
+        tokio::spawn(serve(lookups, explainer.clone()));
         let next_leg = Arc::new(AtomicU64::new(LEGS_PER_CALL));
         let surroundings = Surroundings {
             controls: controls.clone(),
@@ -137,7 +138,6 @@ impl House {
         let mut adapters =
             vec![supervise(procom, rebuild_procom(config, tokens), surroundings.clone())];
         adapters.extend(sip.map(|sip| supervise(sip, rebuild_sip(config), surroundings)));
-        let explainer = Explainer { controls: controls.clone(), plans: plan };
         let admin = Admin { token: admin_token.clone(), metrics, media, explainer };
         tokio::spawn(admin::serve(listener, Arc::new(admin)));
         let bound = Bound {

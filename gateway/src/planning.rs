@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dialplan::config::DnsConfig;
-use dialplan::dns::Resolver;
-use dialplan::lookup::Answers;
+use dialplan::dns::{Dns, Resolver};
+use dialplan::lookup::{Answer, Answers, Failure, Question};
 use dialplan::{Asking, Dialplan, Progress, Purpose, Reach, Resolution};
 use gateway_core::call::Inquiry;
 use tokio::sync::watch;
@@ -29,6 +29,15 @@ pub struct Planning {
     pub names: Arc<Resolver>,
     /// What the DNS was set up from.
     pub dns: DnsConfig,
+}
+
+/// A DNS that asks nobody.
+struct Unasked;
+
+impl Dns for Unasked {
+    async fn ask(&self, _: &Question) -> Answer {
+        Answer::Failed(Failure::NotAsked)
+    }
 }
 
 /// What is asked of a plan: by whom for whom, and what for.
@@ -78,6 +87,12 @@ impl Planning {
         let budget = self.budget();
         dialplan::dns::resolve(&self.dialplan, &request.asking(reach), self.names.as_ref(), budget)
             .await
+    }
+
+    /// The resolution without asking the DNS anything: what it needs is missing.
+    pub async fn resolve_unasked(&self, request: &Request, reach: &Reach) -> Resolution {
+        let budget = self.budget();
+        dialplan::dns::resolve(&self.dialplan, &request.asking(reach), &Unasked, budget).await
     }
 
     /// How long all questions of one resolution may take.

@@ -1,4 +1,5 @@
-//! Answers the adapters' questions for SIP servers (RFC 3263), by the dialplan's look-up and DNS.
+//! Answers the adapters' questions: for SIP servers (RFC 3263) by the dialplan's look-up and DNS, and
+//! for what would become of what somebody types.
 //!
 //! This is where targets on this machine or in private networks are refused, whatever name led
 //! there, unless the configuration names the host or the policy is that of the demo.
@@ -11,20 +12,29 @@ use dialplan::{SipQuery, Transport as Spoken};
 use gateway_adapter::{Lookup, Query, Target, Transport};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::planning::{Planning, Plans, seed};
+use crate::explain::Explainer;
+use crate::planning::{Planning, seed};
 
 /// How many look-ups run at once.
 const AT_ONCE: usize = 32;
 
 /// Serves look-ups until nobody can ask any more.
-pub async fn serve(mut lookups: mpsc::Receiver<Lookup>, plans: Plans) {
+pub async fn serve(mut lookups: mpsc::Receiver<Lookup>, explainer: Explainer) {
     let permits = Arc::new(Semaphore::new(AT_ONCE));
-    while let Some((query, answer)) = lookups.recv().await {
+    while let Some(lookup) = lookups.recv().await {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
-        let planning = Arc::clone(&plans.borrow());
+        let explainer = explainer.clone();
         tokio::spawn(async move {
             // Whoever asked may be gone: then nobody needs the answer.
-            let _ = answer.send(resolve(&query, &planning).await);
+            match lookup {
+                Lookup::Targets(query, answer) => {
+                    let planning = Arc::clone(&explainer.plans.borrow());
+                    let _ = answer.send(resolve(&query, &planning).await);
+                }
+                Lookup::Draft(draft, answer) => {
+                    let _ = answer.send(explainer.prospect(*draft).await);
+                }
+            }
             drop(permit);
         });
     }

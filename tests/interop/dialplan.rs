@@ -14,10 +14,11 @@ use gateway_tests::knot::Knot;
 use gateway_tests::metrics::get;
 use gateway_tests::namespace::{Net, command};
 use gateway_tests::phone::{Phone, Settings};
+use gateway_tests::ws_client::{Schema, WsClient};
 use nix::sys::signal::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::scene::{PHONE_HZ, STEP, Scene, wait_until};
+use crate::scene::{PASSWORD, PHONE_HZ, STEP, Scene, wait_until};
 
 /// What is dialled.
 const NUMBER: &str = "+4532123456";
@@ -288,6 +289,35 @@ fn run(program: &mut Command) -> (String, String) {
     let output = program.output().expect("the gateway's binary is there");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_person_who_types_is_told_and_the_dns_is_asked_only_on_demand() {
+    interop!(["baresip", "knotd", "keymgr"], |net| {
+        let stage = Stage::set(net, true, "");
+        let server = stage.scene.config.http();
+        let (mut alice, _) = WsClient::sign_in(server, "alice", PASSWORD).expect("signed in");
+        let schema = Schema::published();
+        let mut explained = |to: &str, dns: bool| {
+            alice.send(&json!({"type": "explain", "id": "e", "to": to, "dns": dns}));
+            let frame = alice.receive_type("explained", STEP).expect("an explanation");
+            schema.assert_valid(&frame);
+            frame
+        };
+        let typed = explained("32 12 34 56", false);
+        assert_eq!(
+            (&typed["text"], &typed["class"]),
+            (&json!("tel:+4532123456"), &json!("national"))
+        );
+        assert_eq!(typed["ways"].as_array().map(Vec::len), Some(1), "{typed}");
+        let asked = explained("32 12 34 56", true);
+        assert_eq!(asked["ways"].as_array().map(Vec::len), Some(2), "{asked}");
+        assert!(asked["ways"][0]["notes"].to_string().contains("e164.test"), "{asked}");
+        let emergency = explained("112", false);
+        assert!(emergency["refusal"].as_str().is_some_and(|why| why.contains("emergency")));
+        let bob = explained("bob", false);
+        assert_eq!(bob["ways"], json!([{"network": "sip", "level": "exposed", "notes": []}]));
+    });
 }
 
 /// Rules of a file of their own.

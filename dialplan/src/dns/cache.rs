@@ -69,7 +69,11 @@ impl Cache {
             Answer::Found { ttl_s, .. } => (*ttl_s).clamp(1, MAX_TTL_S),
             Answer::Nothing { ttl_s, .. } => (*ttl_s).clamp(1, MAX_NEGATIVE_TTL_S),
             Answer::Failed(
-                Failure::Bogus | Failure::BadName | Failure::TooMany | Failure::NoServer,
+                Failure::Bogus
+                | Failure::BadName
+                | Failure::TooMany
+                | Failure::NoServer
+                | Failure::NotAsked,
             ) => return answer,
             Answer::Failed(Failure::ServFail | Failure::Timeout) => {
                 return self.last_good(question, now).unwrap_or_else(|| {

@@ -30,7 +30,9 @@ use gateway_core::{AccountId, LegId, Scheme, TrunkId};
 pub use edge::{Busy, Edge, channel};
 pub use metrics::{Metrics, Recorder};
 pub use outlet::Outlet;
-pub use resolver::{Lookup, Query, Resolver, Target, Transport, resolver};
+pub use resolver::{
+    Draft, Lookup, Prospect, Query, Resolver, Target, Transport, WayAhead, resolver,
+};
 
 /// How many commands or events may wait in a channel.
 pub const CHANNEL_CAPACITY: usize = 4096;

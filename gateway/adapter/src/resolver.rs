@@ -1,7 +1,10 @@
-//! Names to targets. Adapters ask, the gateway answers: they need no dialplan and no DNS crate.
+//! Names to targets, and what would become of an address. Adapters ask, the gateway answers: they
+//! need no dialplan and no DNS crate.
 
 use std::net::SocketAddr;
 
+use gateway_core::Address;
+use gateway_core::route::{Origin, Require};
 use tokio::sync::{mpsc, oneshot};
 
 /// How many look-ups may wait.
@@ -42,8 +45,56 @@ pub struct Target {
     pub name: String,
 }
 
-/// A look-up on its way, with where its answer goes.
-pub type Lookup = (Query, oneshot::Sender<Result<Vec<Target>, String>>);
+/// What somebody is about to dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Who.
+    pub origin: Origin,
+    /// Whom.
+    pub to: Address,
+    /// As typed, where `to` was made of it.
+    pub dialled: Option<String>,
+    /// What protection is asked for.
+    pub require: Require,
+    /// Whether the DNS may be asked: it tells others what is typed.
+    pub may_ask_dns: bool,
+}
+
+/// What would become of a draft. It tells nothing of rules, devices or addresses that are not the
+/// caller's own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prospect {
+    /// As what it is read: a number, an address, a name.
+    pub kind: Option<String>,
+    /// In its one form.
+    pub text: Option<String>,
+    /// What kind of number, where it is one.
+    pub class: Option<String>,
+    /// The ways, best first.
+    pub ways: Vec<WayAhead>,
+    /// Why there are none, in a sentence.
+    pub refusal: Option<String>,
+}
+
+/// One way a call would take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WayAhead {
+    /// The network.
+    pub network: String,
+    /// `e2ee`, `hop`, `exposed` or `clear`.
+    pub security: String,
+    /// Who learns what by it, as sentences.
+    pub notes: Vec<String>,
+}
+
+/// A question on its way, with where its answer goes.
+#[derive(Debug)]
+pub enum Lookup {
+    /// For targets.
+    Targets(Query, oneshot::Sender<Result<Vec<Target>, String>>),
+    /// For what would become of a draft.
+    Draft(Box<Draft>, oneshot::Sender<Result<Prospect, String>>),
+}
 
 /// Asks for targets.
 #[derive(Clone, Debug)]
@@ -65,7 +116,19 @@ impl Resolver {
     /// Why there are none, in a sentence for a person.
     pub async fn resolve(&self, query: Query) -> Result<Vec<Target>, String> {
         let (sender, receiver) = oneshot::channel();
-        if self.sender.try_send((query, sender)).is_err() {
+        if self.sender.try_send(Lookup::Targets(query, sender)).is_err() {
+            return Err("too many look-ups are waiting".to_owned());
+        }
+        receiver.await.unwrap_or_else(|_| Err("the resolver has stopped".to_owned()))
+    }
+
+    /// What would become of a draft.
+    ///
+    /// # Errors
+    /// Nobody can say now, in a sentence for a person.
+    pub async fn explain(&self, draft: Draft) -> Result<Prospect, String> {
+        let (sender, receiver) = oneshot::channel();
+        if self.sender.try_send(Lookup::Draft(Box::new(draft), sender)).is_err() {
             return Err("too many look-ups are waiting".to_owned());
         }
         receiver.await.unwrap_or_else(|_| Err("the resolver has stopped".to_owned()))

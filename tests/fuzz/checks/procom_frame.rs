@@ -51,6 +51,10 @@ fn check_frame(frame: &ClientFrame) {
         }
         ClientFrame::Ack(id) | ClientFrame::Read(id) => assert!(is_id(id)),
         ClientFrame::Composing { with, is_on: _ } => check_dialled(with),
+        ClientFrame::Explain(request) => {
+            assert!(is_id(&request.id));
+            check_dialled(&request.to);
+        }
     }
 }
 
