@@ -56,7 +56,7 @@ fn what_is_typed_is_asked_for_in_the_persons_name_and_told_under_the_clients_id(
 fn who_asks_too_fast_or_of_nobody_is_told_so() {
     let mut world = world();
     world.sign_in(A);
-    world.text(A, &explain("e1", ""));
+    world.text(A, &explain("e1", "mailto:bob@example.org"));
     let refused = world.take(A, "error");
     assert_eq!((&refused["code"], &refused["id"]), (&json!("bad-address"), &json!("e1")));
     for _ in 0..9 {
