@@ -200,6 +200,12 @@ impl Config {
         self.sip.check().map_err(|why| keyed("sip", &why))?;
         self.messages.check().map_err(|why| keyed("messages", &why))?;
         self.check_accounts()?;
+        for (at, name) in self.control.accounts.iter().enumerate() {
+            if !self.account.iter().any(|account| account.name == *name) {
+                let why = format!("there is no account {name:?}");
+                return Err((format!("control.accounts[{at}]"), why));
+            }
+        }
         self.check_dialplan()
     }
 

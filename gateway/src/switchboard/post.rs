@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use gateway_adapter::Metrics;
 use gateway_core::call::Inquiry;
-use gateway_core::delivery::{Deliveries, Moment, Output, Way};
+use gateway_core::delivery::{Deliveries, Moment, Output, Way, climbs};
 use gateway_core::message::{
     Composing, Confirmation, DeliveryId, Dispatch, Handover, IntakeId, Message, MessageId, Receipt,
     Settlement, Status,
@@ -102,6 +102,9 @@ pub(super) struct Post {
     by_sender: Buckets,
     by_recipient: Buckets,
     composing: Buckets,
+    /// What senders were told since the last sweep, and since the one before.
+    told: HashMap<MessageId, Status>,
+    told_before: HashMap<MessageId, Status>,
     next_sweep: Instant,
     messages_total: IntCounterVec,
     under_way: IntGauge,
@@ -144,6 +147,8 @@ impl Post {
             intakes: BTreeMap::new(),
             queues: HashMap::new(),
             presences: BTreeMap::new(),
+            told: HashMap::new(),
+            told_before: HashMap::new(),
             next_sweep: clock.now + SWEEP,
             messages_total,
             under_way: gauge("messages_under_way", "Messages on their way to where they go."),
@@ -171,6 +176,7 @@ impl Post {
         self.all.handle_timeout(clock.moment());
         if self.next_sweep <= clock.now {
             self.next_sweep = clock.now + SWEEP;
+            self.told_before = std::mem::take(&mut self.told);
             self.out.push_back(Act::Store(MailWrite::Expire(clock.epoch_ms)));
             self.out.push_back(Act::Store(MailWrite::Untold(None)));
         }
@@ -227,6 +233,7 @@ impl Post {
 
     /// A sender has been told.
     pub(super) fn handle_told(&mut self, id: MessageId, status: Status) {
+        self.told.insert(id, status);
         self.out.push_back(Act::Store(MailWrite::Told(id, status)));
     }
 
@@ -252,10 +259,17 @@ impl Post {
     /// Where somebody is known to be there, that nobody was is a failure like others: a message that
     /// waits for somebody to come would wait for what has happened already.
     fn judge(&self, hop: DeliveryId, handover: Handover) -> Handover {
-        let is_there = |account| self.is_coming(account);
+        let Some(way) = self.all.way_of(hop) else { return handover };
+        let outcome = match &handover {
+            Handover::Taken(status) => status.as_str(),
+            Handover::Later(..) => "later",
+            Handover::Never(..) => "never",
+        };
+        self.count(&way.trunk, "out", outcome);
+        let account = way.account.as_ref().filter(|_| way.is_mailbox());
         match handover {
             Handover::Later(Cause::Unreachable, why)
-                if self.all.mailbox_of(hop).is_some_and(is_there) =>
+                if account.is_some_and(|account| self.is_coming(account)) =>
             {
                 Handover::Later(Cause::NoAnswer, why)
             }
@@ -299,6 +313,7 @@ impl Post {
 
     fn tell_of(&mut self, message_id: MessageId, status: Status, reason: Option<String>) {
         let Some(letter) = self.letter_of_message.get(&message_id) else { return };
+        self.count(&letter.origin.trunk, "in", status.as_str());
         let receipt = Receipt {
             trunk: letter.origin.trunk.clone(),
             origin: letter.origin.clone(),
@@ -313,7 +328,12 @@ impl Post {
 
     /// Tells a sender who is there; who is not is told when it comes.
     fn tell(&mut self, receipt: Receipt) {
-        self.count(&receipt.trunk, "in", receipt.status.as_str());
+        // The store may have been asked before it knew of the last one.
+        let known = [&self.told, &self.told_before];
+        let known = known.iter().find_map(|told| told.get(&receipt.message_id));
+        if known.is_some_and(|told| !climbs(*told, receipt.status)) {
+            return;
+        }
         if self.can_hear(&receipt.origin) {
             self.out.push_back(Act::Tell(Box::new(receipt)));
         }

@@ -1,6 +1,10 @@
-//! What the media plane costs, measured beside Debian's rtpengine in the same run.
+//! What the media plane costs, measured beside Debian's rtpengine in the same run; how messages fare;
+//! and how soon the gateway starts.
 //!
 //! ```text
+//!  cargo build --release -p procom-gateway   (what `messages` and `start` run)
+//!  cargo run --release -p gateway-load -- messages [--rate R] [--seconds S]
+//!  cargo run --release -p gateway-load -- start [--conversations N]
 //!  cargo run --release -p gateway-load -- relay [--streams N] [--rate R] [--seconds S] [--rounds N]
 //!
 //!              +-- SRTP, AES_CM_128 _80 --> relay --> SRTP, AES_CM_128 _32 --+
@@ -13,6 +17,7 @@
 
 mod bencode;
 mod machine;
+mod messages;
 mod meter;
 mod network;
 mod ours;
@@ -21,14 +26,16 @@ mod rtpengine;
 mod sdp;
 mod serve;
 mod sink;
+mod start;
 mod traffic;
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(about = "Measures the media plane")]
+#[command(about = "Measures the media plane, messages and the start")]
 struct Arguments {
     #[command(subcommand)]
     command: What,
@@ -38,6 +45,10 @@ struct Arguments {
 enum What {
     /// Measures the re-keying relay, ours and rtpengine's.
     Relay(relay::Load),
+    /// Measures messages from Procom to SIP, durable on the way.
+    Messages(messages::Load),
+    /// Measures the start with many conversations stored.
+    Start(start::Store),
     /// Carries media for a parent that asks by standard input; started by `relay`.
     #[command(hide = true)]
     Serve,
@@ -46,6 +57,8 @@ enum What {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         What::Relay(load) => relay::run(&load),
+        What::Messages(load) => messages::run(&load).map_err(io::Error::other),
+        What::Start(store) => start::run(&store).map_err(io::Error::other),
         What::Serve => serve::run(),
     };
     match result {

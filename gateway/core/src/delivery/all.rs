@@ -210,13 +210,12 @@ impl Deliveries {
         self.held.contains_key(&id)
     }
 
-    /// The account to whose mailbox a hop leads.
+    /// Where a hop leads.
     #[must_use]
-    pub fn mailbox_of(&self, hop: DeliveryId) -> Option<&AccountId> {
+    pub fn way_of(&self, hop: DeliveryId) -> Option<&Way> {
         let held = self.held.get(self.message_of_hop.get(&hop)?)?;
         let mut hops = held.delivery.hops().map(|(hop, _)| hop);
-        let hop = hops.find(|known| known.id == hop && known.way.is_mailbox())?;
-        hop.way.account.as_ref()
+        hops.find(|known| known.id == hop).map(|hop| &hop.way)
     }
 
     fn of_account(&self, account: &AccountId) -> Vec<MessageId> {
