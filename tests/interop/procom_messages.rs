@@ -297,3 +297,28 @@ fn a_flood_of_one_client_is_slowed_and_another_is_served_meanwhile() {
         assert_eq!(other.take("message")["body"], "note to myself");
     });
 }
+
+#[test]
+fn the_page_says_what_a_call_would_become_before_it_is_made() {
+    interop!(["chromium", "node", "web"], |net| {
+        let scene = scene_with_carol(net);
+        let _carol = Client::sign_in(&scene, "carol");
+        let mut page = scene.page("alice");
+        let says = |page: &mut Page, words: &str| {
+            wait_until(words, STEP, || {
+                page.browser.text("#address-hint").is_some_and(|hint| hint.contains(words))
+            });
+        };
+        page.browser.type_into("#address", "carol");
+        says(&mut page, "by Procom: encrypted on every stretch.");
+        page.browser.screenshot("explained");
+        page.browser.type_into("#address", "-and-nobody");
+        let is_refused = |frame: &Value| frame["refusal"].is_string();
+        let refused = page.browser.wait_frame("explained", STEP, is_refused).value;
+        let refusal = refused["refusal"].as_str().expect("a sentence");
+        says(&mut page, refusal.get(1..).expect("longer than a letter"));
+        page.assert_frames_valid();
+        assert_eq!(page.browser.problems(), Vec::<String>::new());
+        page.browser.screenshot("refused");
+    });
+}

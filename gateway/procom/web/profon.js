@@ -19,7 +19,7 @@ import { IncomingSheet } from "./profon/sheet.js";
 import { drawStage, drawTimer } from "./profon/stage.js";
 import { Talk } from "./profon/talk.js";
 import { Tones } from "./profon/tones.js";
-import { ECHO, nameOf, shortAddress, wordsOfConnection, wordsOfSignIn, wordsOfTransfer } from "./profon/words.js";
+import { ECHO, nameOf, shortAddress, wordsOfConnection, wordsOfProspect, wordsOfSignIn, wordsOfTransfer } from "./profon/words.js";
 import { connect } from "./procom.js";
 
 const TICK_MS = 500;
@@ -43,6 +43,7 @@ class Profon {
   #isSilenced = false;
   #dialler = new Dialler({
     dial: (address) => this.#dial(address),
+    draft: (address) => this.#explain(address),
     digit: (digit) => this.#sendDigit(digit),
     key: (digit) => this.#tones.key(digit),
   });
@@ -166,6 +167,17 @@ class Profon {
     this.#follow(call);
     this.#dialler.clear();
     this.#bringToFront(call);
+  }
+
+  /** What a call would become, by what the gateway knows without asking others. */
+  async #explain(address) {
+    if (this.session?.state !== "connected") return "";
+    try {
+      return wordsOfProspect(await this.session.explain(address));
+    } catch {
+      // Said too fast, or to a gateway that does not explain: the hint stays as it is.
+      return "";
+    }
   }
 
   #writeTo(address) {

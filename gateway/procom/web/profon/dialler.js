@@ -5,16 +5,20 @@
 
 import { plainAddress } from "../sdk/display.js";
 import { byId, say, show } from "./dom.js";
-import { ECHO } from "./words.js";
+import { ECHO, HINT } from "./words.js";
 
 /** How long 0 is pressed to become +, ms. */
 const LONG_PRESS_MS = 500;
+
+/** How long nothing is typed before it is asked what a call would become, ms. */
+const PAUSE_MS = 600;
 
 /** Turns presses into `dial` and `digit`. */
 export class Dialler {
   #on;
   #address = byId("address");
   #longPress = null;
+  #pause = null;
   #wasLong = false;
   /** Who gets digits, or null while the pad types addresses. */
   #listener = null;
@@ -24,6 +28,7 @@ export class Dialler {
    * @param {object} on
    * @param {(address: string) => void} on.dial
    * @param {(digit: string) => void} on.digit into the call in front
+   * @param {(address: string) => Promise<string>} on.draft what a call to it would become, in words
    * @param {(digit: string) => void} on.key a key was pressed, to be heard
    */
   constructor(on) {
@@ -112,6 +117,20 @@ export class Dialler {
 
   #drawErase() {
     show("erase", this.#address.value !== "");
+    clearTimeout(this.#pause);
+    this.#drawHint(HINT);
+    const address = this.#address.value.trim();
+    if (address !== "") this.#pause = setTimeout(() => this.#explain(address), PAUSE_MS);
+  }
+
+  async #explain(address) {
+    const words = await this.#on.draft(address);
+    // Meanwhile something else may have been typed.
+    if (words !== "" && this.#address.value.trim() === address) this.#drawHint(words);
+  }
+
+  #drawHint(words) {
+    say("address-hint", words);
   }
 
   #watchLongPress(zero) {

@@ -170,6 +170,28 @@ export function wordsOfTransfer(outcome, to) {
   return `The transfer to ${to} did not work. ${why.replace(/\.?$/, ".")} You are still in the call.`;
 }
 
+/** What stands under the address field when nothing is typed. */
+export const HINT = "A number, a name, or an address such as sip:bob@example.org";
+
+/**
+ * @param {{kind?: string, text?: string, ways: {network: string, level: string, notes: string[]}[], refusal?: string}} prospect
+ * @returns {string} what a call to what was typed would become
+ */
+export function wordsOfProspect({ kind, text, ways, refusal }) {
+  const [best] = ways;
+  if (!best) return sentence(refusal ?? ENDS["not-found"]);
+  const who = [kind, text && shortAddress(text)].filter(Boolean).map((part) => harmless(part)).join(" ");
+  const { title } = wordsOfLevel(best.level);
+  const way = `by ${wordsOfNetwork(best.network)}: ${title[0].toLowerCase()}${title.slice(1)}.`;
+  const notes = best.notes.map((note) => sentence(harmless(note)));
+  return [sentence(`${who ? `${who}, ` : ""}${way}`), ...notes].join(" ");
+}
+
+function sentence(text) {
+  const whole = harmless(text).trim();
+  return whole === "" ? "" : `${whole[0].toUpperCase()}${whole.slice(1)}`.replace(/([^.!?])$/, "$1.");
+}
+
 /** @param {{leg?: string, direction?: string, why?: string}} trouble */
 export function wordsOfTrouble({ leg = "", direction = "", why = "" }) {
   const where = leg === "procom" ? "between you and the gateway" : `on the ${wordsOfNetwork(leg)} stretch`;

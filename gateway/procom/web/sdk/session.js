@@ -36,6 +36,8 @@ export class Session extends EventTarget {
   #abort = new AbortController();
   #welcome = null;
   #iceServers = [];
+  /** What was asked of addresses, by the id of the question. @type {Map<string, {resolve: Function, reject: Function}>} */
+  #asked = new Map();
   #networkType = globalThis.navigator?.connection?.type;
 
   /**
@@ -153,6 +155,23 @@ export class Session extends EventTarget {
     this.#link.send({ type: "composing", with: to, on: isOn });
   }
 
+  /**
+   * Asks what a call to somebody would become, without making it.
+   * @param {string} to as in {@link Session#call}
+   * @param {{require?: "any"|"encrypted"|"e2ee", dns?: boolean}} [options] `dns` lets the gateway ask the DNS, which
+   *   tells others what is typed
+   * @returns {Promise<{kind?: string, text?: string, class?: string, refusal?: string,
+   *   ways: {network: string, level: string, notes: string[]}[]}>}
+   * @throws {ProcomError} `overload` when asked more than twice a second, `bad-address`, `lost`
+   */
+  explain(to, { require = "any", dns = false } = {}) {
+    const id = randomId("e");
+    return new Promise((resolve, reject) => {
+      this.#link.send({ type: "explain", id, to, require, dns });
+      this.#asked.set(id, { resolve, reject });
+    });
+  }
+
   /** The device changed networks: the socket and every call's path are built anew. */
   handleNetworkChange() {
     this.#link.renew();
@@ -166,6 +185,8 @@ export class Session extends EventTarget {
     link.addEventListener("object", ({ detail }) => this.#handleObject(detail));
     link.addEventListener("warning", ({ detail }) => this.#fire("warning", detail));
     link.addEventListener("lost", () => {
+      for (const { reject } of this.#asked.values()) reject(new ProcomError("lost", "The session was lost."));
+      this.#asked.clear();
       for (const call of [...this.calls.values()]) call.handleLost();
       this.#fire("lost", null);
     });
@@ -213,6 +234,7 @@ export class Session extends EventTarget {
     if (this.#messaging.handle(object)) return;
     switch (object.type) {
       case "incoming": return this.#handleIncoming(object);
+      case "explained": return this.#takeQuestion(object.id)?.resolve(object);
       case "ice-servers": return this.#handleIceServers(object.ice_servers);
       case "error": return this.#handleError(object);
       // A type this version does not know: the far side may be newer.
@@ -235,9 +257,17 @@ export class Session extends EventTarget {
   #handleError(object) {
     const call = this.calls.get(object.call);
     if (call) return call.handle(object);
+    const asked = this.#takeQuestion(object.id);
+    if (asked) return asked.reject(new ProcomError(String(object.code ?? "failed"), String(object.reason ?? "")));
     if (object.id !== undefined) this.#messaging.handleRefusal(object.id);
     const error = new ProcomError(String(object.code ?? "failed"), String(object.reason ?? ""));
     this.#fire("refused", Object.assign(error, { id: object.id ?? null }));
+  }
+
+  #takeQuestion(id) {
+    const asked = this.#asked.get(id);
+    this.#asked.delete(id);
+    return asked;
   }
 
   #admit(description) {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { ROOM, hasRoom, inFront, toHold, waiting } from "../profon/desk.js";
 import {
   initialOf, nameOf, wordsOfDuration, wordsOfEnd, wordsOfHolders, wordsOfLevel, wordsOfSecurity, wordsOfSignIn,
-  wordsOfTransfer, wordsOfTrouble,
+  wordsOfProspect, wordsOfTransfer, wordsOfTrouble,
 } from "../profon/words.js";
 import { CAUSES } from "../sdk/causes.js";
 
@@ -90,4 +90,14 @@ test("durations, names and initials read well", () => {
   assert.equal(nameOf({ display: null, peer: "sip:bob@example.org" }), "bob@example.org");
   assert.equal(initialOf("bob"), "B");
   assert.equal(initialOf("+45"), "");
+});
+
+test("what a call would become is said before it is made", () => {
+  const ways = [{ network: "sip", level: "hop", notes: ["this ENUM query tells the operator the number"] }];
+  assert.equal(
+    wordsOfProspect({ kind: "a number", text: "tel:+4532123456", ways }),
+    "A number +4532123456, by SIP: encrypted on every stretch. This ENUM query tells the operator the number.",
+  );
+  assert.equal(wordsOfProspect({ ways: [], refusal: "nobody has this name" }), "Nobody has this name.");
+  assert.match(wordsOfProspect({ ways: [{ network: "sip", level: "odd", notes: [] }] }), /Not protected|not protected/);
 });
