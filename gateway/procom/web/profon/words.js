@@ -180,11 +180,13 @@ export const HINT = "A number, a name, or an address such as sip:bob@example.org
 export function wordsOfProspect({ kind, text, ways, refusal }) {
   const [best] = ways;
   if (!best) return sentence(refusal ?? ENDS["not-found"]);
-  const who = [kind, text && shortAddress(text)].filter(Boolean).map((part) => harmless(part)).join(" ");
+  const name = harmless(text && shortAddress(text));
+  const who = [name, kind && (name ? `(${harmless(kind)})` : harmless(kind))].filter(Boolean).join(" ");
   const { title } = wordsOfLevel(best.level);
   const way = `by ${wordsOfNetwork(best.network)}: ${title[0].toLowerCase()}${title.slice(1)}.`;
   const notes = best.notes.map((note) => sentence(harmless(note)));
-  return [sentence(`${who ? `${who}, ` : ""}${way}`), ...notes].join(" ");
+  // A name keeps its own first letter.
+  return [who ? `${who}, ${way}` : sentence(way), ...notes].join(" ");
 }
 
 function sentence(text) {

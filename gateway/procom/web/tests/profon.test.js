@@ -96,7 +96,7 @@ test("what a call would become is said before it is made", () => {
   const ways = [{ network: "sip", level: "hop", notes: ["this ENUM query tells the operator the number"] }];
   assert.equal(
     wordsOfProspect({ kind: "a number", text: "tel:+4532123456", ways }),
-    "A number +4532123456, by SIP: encrypted on every stretch. This ENUM query tells the operator the number.",
+    "+4532123456 (a number), by SIP: encrypted on every stretch. This ENUM query tells the operator the number.",
   );
   assert.equal(wordsOfProspect({ ways: [], refusal: "nobody has this name" }), "Nobody has this name.");
   assert.match(wordsOfProspect({ ways: [{ network: "sip", level: "odd", notes: [] }] }), /Not protected|not protected/);
