@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 /// Lines of the longest file without tests.
-const LONGEST_FILE: usize = 475;
+const LONGEST_FILE: usize = 500;
 /// Lines of the longest function, from its name to its closing brace.
 const LONGEST_FUNCTION: usize = 64;
 /// How many places share a lock: one, for the certificate verifier that rtc-dtls calls back.
@@ -118,5 +118,5 @@ fn tasks_share_no_locks_and_nothing_is_unfinished() {
     let locks = count(&["Arc<Mutex", "Arc<RwLock"]);
     assert!(locks.len() <= SHARED_LOCKS, "{locks:#?}");
     let marks = count(&["TODO", "FIXME", "XXX", "todo!(", "unimplemented!("]);
-    assert!(marks.len() <= UNFINISHED, "{marks:#?}");
+    assert_eq!(marks.len(), UNFINISHED, "{marks:#?}");
 }
