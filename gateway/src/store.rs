@@ -11,6 +11,7 @@
 //! A disk that takes nothing refuses new messages; what is known of those that were taken waits, in
 //! memory, until the disk takes it; records of calls are lost. Records hold no addresses, only keyed hashes of them, and are gone after the retention time.
 
+mod checkpoints;
 pub mod messages;
 mod schema;
 mod writer;
@@ -28,6 +29,7 @@ use ring::hmac;
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
+use checkpoints::Checkpoints;
 use messages::{MailReply, MailWrite};
 use writer::{Write, Writer};
 
@@ -64,6 +66,7 @@ pub struct Store {
     boot: i64,
     key: hmac::Key,
     writer: Option<JoinHandle<()>>,
+    _checkpoints: Checkpoints,
 }
 
 impl Store {
@@ -95,7 +98,9 @@ impl Store {
             .spawn(move || writer.run(&writes))
             .map_err(|why| fault(&why))?;
         let (replies, writer) = (Some(replies), Some(writer));
-        Ok((Self { sender, waiting, replies, boot, key, writer }, prepared.unfinished))
+        let _checkpoints = Checkpoints::start(&path).map_err(|why| fault(&why))?;
+        let store = Self { sender, waiting, replies, boot, key, writer, _checkpoints };
+        Ok((store, prepared.unfinished))
     }
 
     /// Which life of the gateway this is: no two have the same number.

@@ -66,6 +66,9 @@ pub(super) fn prepare(connection: &mut Connection, now_ms: i64) -> rusqlite::Res
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // A message is durable before its sender hears that it was taken, also if the power fails.
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // Most of the log is taken over beside the writer (`checkpoints.rs`), who only waits for that
+    // when the log has grown to 64 MiB.
+    connection.pragma_update(None, "wal_autocheckpoint", 16_384)?;
     // What is deleted, like the body of a message that has arrived, is overwritten.
     connection.pragma_update(None, "secure_delete", true)?;
     let transaction = connection.transaction()?;
