@@ -21,6 +21,8 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const COMPENSATION: u32 = 12_183;
 /// A peer's report counts for so long.
 const REPORT_COUNTS_FOR: Duration = Duration::from_secs(20);
+/// More packets than a stream has between two reports: its numbers began anew.
+const MOST_IN_A_REPORT: u32 = 100_000;
 /// No round trip is longer: a peer's clock or arithmetic is wrong.
 const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(30);
 /// Where our NTP time starts, in seconds; so that a report is never at 0, which means "none".
@@ -51,6 +53,7 @@ pub struct Reporter {
     loss: LossWindow,
     sender_report: Option<SenderReport>,
     peer_saw: Option<PeerSaw>,
+    peer_lost: PeerLoss,
 }
 
 /// The last sender report of the peer's.
@@ -68,6 +71,34 @@ struct PeerSaw {
     jitter: Duration,
     round_trip: Option<Duration>,
     at: Instant,
+}
+
+/// What the peer lost of our stream lately. The share that one report tells is of a few seconds and
+/// of a few packets; the counts it tells are of the whole stream.
+#[derive(Debug)]
+struct PeerLoss {
+    /// The highest sequence number and the cumulative loss of the last report.
+    counts: Option<(u32, i32)>,
+    /// Lost and not recorded yet; negative where late packets made good for lost ones.
+    owed: i64,
+    window: LossWindow,
+}
+
+impl PeerLoss {
+    fn handle_block(&mut self, block: &ReportBlock, now: Instant) -> f32 {
+        let counts = (block.highest_sequence, block.cumulative_lost);
+        let told = f32::from(block.fraction_lost) / 256.0;
+        let Some((highest, lost)) = self.counts.replace(counts) else { return told };
+        let expected = counts.0.wrapping_sub(highest);
+        if !(1..=MOST_IN_A_REPORT).contains(&expected) {
+            return told;
+        }
+        let owed = self.owed + i64::from(counts.1) - i64::from(lost);
+        let counted = owed.clamp(0, i64::from(expected));
+        self.owed = (owed - counted).clamp(-i64::from(MOST_IN_A_REPORT), 0);
+        self.window.record(expected, counted as u32, now);
+        self.window.loss(now).unwrap_or(told)
+    }
 }
 
 /// A name for a source, new for each leg and of no meaning (RFC 7022 §4.2): 96 random bits.
@@ -96,6 +127,7 @@ impl Reporter {
             loss: LossWindow::new(now),
             sender_report: None,
             peer_saw: None,
+            peer_lost: PeerLoss { counts: None, owed: 0, window: LossWindow::new(now) },
         }
     }
 
@@ -248,9 +280,10 @@ impl Reporter {
     fn handle_blocks(&mut self, blocks: ReportBlocks<'_>, now: Instant) {
         for block in blocks.filter(|block| block.ssrc == self.ssrc) {
             let seconds = Duration::from_secs(u64::from(block.jitter));
+            let loss = self.peer_lost.handle_block(&block, now);
             let earlier = self.peer_saw.and_then(|saw| saw.round_trip);
             self.peer_saw = Some(PeerSaw {
-                loss: f32::from(block.fraction_lost) / 256.0,
+                loss,
                 jitter: seconds / self.clock_hz,
                 round_trip: self.round_trip(&block, now).or(earlier),
                 at: now,

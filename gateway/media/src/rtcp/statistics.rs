@@ -106,9 +106,10 @@ impl Statistics {
     /// Packets expected and lost since the last call.
     pub fn take_interval(&mut self) -> (u32, u32) {
         let now = (self.expected(), self.received);
-        let counts = interval(self.at_interval, now);
-        self.at_interval = now;
-        counts
+        let (expected, lost) = interval(self.at_interval, now);
+        // More than expected are late ones of the interval before: they make good for the next.
+        self.at_interval = (now.0, self.at_interval.1 + u64::from(expected - lost));
+        (expected, lost)
     }
 
     fn expected(&self) -> u64 {

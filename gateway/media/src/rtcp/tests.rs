@@ -285,6 +285,38 @@ fn reports_about_other_streams_or_impossible_times_are_not_believed() {
 }
 
 #[test]
+fn what_the_peer_lost_is_told_over_many_of_its_reports() {
+    let mut now = start();
+    let mut reporter = reporter(1, now);
+    let (mut highest, mut lost, mut told) = (1_000, 0, None);
+    // The last one alone says 8 %.
+    for more in [0, 13, 9, 17, 9, 12, 20] {
+        highest += 250;
+        lost += more;
+        let mut buffer = [0; BUFFER_BYTES];
+        let mut builder = Builder::new(&mut buffer);
+        let fraction_lost = (more * 256 / 250) as u8;
+        builder.receiver_report(
+            9,
+            &[ReportBlock {
+                ssrc: 1,
+                fraction_lost,
+                cumulative_lost: lost,
+                highest_sequence: highest,
+                jitter: 0,
+                last_sender_report: 0,
+                delay_since: 0,
+            }],
+        );
+        let length = builder.length();
+        reporter.handle_rtcp(&buffer[..length], now).unwrap();
+        told = reporter.quality(QualityCodec::G711, now).loss_out;
+        now += milliseconds(5_000);
+    }
+    assert!((told.unwrap() - 80.0 / 1_500.0).abs() < 0.002, "{told:?}");
+}
+
+#[test]
 fn an_old_report_is_forgotten() {
     let now = start();
     let mut reporter = reporter(1, now);
