@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{sleep, spawn};
 use std::time::Duration;
@@ -156,6 +156,8 @@ impl Phone for Baresip {
 
 fn config(net: &Net, settings: &Settings) -> String {
     let tone = tone_file(net, settings.speaks_hz, 8_000);
+    // baresip cuts a path of more than 128 characters; it runs two folders below the tone.
+    let tone = Path::new("../..").join(tone.file_name().expect("a file has a name"));
     let (rtp, user) = (settings.rtp_port(), &settings.user);
     let modules: String = MODULES.map(|module| format!("module {module}.so\n")).concat();
     format!(
@@ -258,7 +260,7 @@ fn netstring(bytes: &[u8]) -> Option<(&[u8], usize)> {
 }
 
 /// Returns the newest file of a folder whose name ends so, or the folder when there is none.
-fn newest(folder: &std::path::Path, ending: &str) -> PathBuf {
+fn newest(folder: &Path, ending: &str) -> PathBuf {
     let Ok(entries) = fs::read_dir(folder) else { return folder.to_path_buf() };
     entries
         .filter_map(Result::ok)
