@@ -238,6 +238,7 @@ fn house(to: &str) -> (Dialplan, Reach, Inquiry) {
         origin,
         to: Address::procom("unread"),
         dialled: Some(to.to_owned()),
+        record: None,
         require: Require::Any,
     };
     (plan, reach, inquiry)

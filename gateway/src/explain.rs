@@ -78,7 +78,7 @@ impl Explainer {
         let reach = self.reach().await?;
         let planning = Arc::clone(&self.plans.borrow());
         let Draft { origin, to, dialled, require, may_ask_dns } = draft;
-        let inquiry = Inquiry { origin, to, dialled, require };
+        let inquiry = Inquiry { origin, to, dialled, record: None, require };
         let request = Request::new(inquiry, Purpose::Call);
         Ok(prospect(&if may_ask_dns {
             planning.resolve(&request, &reach).await
@@ -159,6 +159,7 @@ fn inquiry(planning: &Planning, question: &Question) -> Result<Inquiry, String> 
         },
         to,
         dialled,
+        record: None,
         require: question.require,
     })
 }

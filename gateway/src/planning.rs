@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dialplan::config::DnsConfig;
+use dialplan::contacts::Contact;
 use dialplan::dns::{Dns, Resolver};
 use dialplan::lookup::{Answer, Answers, Failure, Question};
 use dialplan::{Asking, Dialplan, Progress, Purpose, Reach, Resolution};
@@ -44,6 +45,7 @@ impl Dns for Unasked {
 #[derive(Clone, Debug)]
 pub struct Request {
     inquiry: Inquiry,
+    record: Option<Contact>,
     purpose: Purpose,
     seed: u64,
     now_s: i64,
@@ -55,14 +57,19 @@ impl Request {
     pub fn new(inquiry: Inquiry, purpose: Purpose) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_s = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
-        Self { inquiry, purpose, seed: seed(), now_s }
+        let record = inquiry.record.as_ref().map(|own| {
+            let addresses = own.addresses.iter().zip(1..=100u8);
+            let contact = Contact::new(&own.name);
+            addresses.fold(contact, |contact, (text, place)| contact.with(text, place))
+        });
+        Self { inquiry, record, purpose, seed: seed(), now_s }
     }
 
     const fn asking<'a>(&'a self, reach: &'a Reach) -> Asking<'a> {
         Asking {
             inquiry: &self.inquiry,
             reach,
-            record: None,
+            record: self.record.as_ref(),
             purpose: self.purpose,
             // The gateway opens and seals what it relays: no call of it is end to end.
             is_end_to_end: false,

@@ -119,6 +119,7 @@ pub(super) fn inquiry(account: Option<&str>, trunk: &str, to: &str) -> Inquiry {
         },
         to: to.parse().expect("a good address"),
         dialled: None,
+        record: None,
         require: Require::Any,
     }
 }

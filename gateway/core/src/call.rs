@@ -25,7 +25,7 @@ use crate::cause::Cause;
 use crate::ids::{LegId, PortId, TrunkId};
 use crate::leg::{Incoming, LegCommand, LegEvent};
 use crate::media::{MediaCommand, MediaEvent};
-use crate::route::{Group, Origin, Require};
+use crate::route::{Group, Origin, OwnContact, Require};
 
 pub use outcome::{LegRecord, Record};
 use party::Party;
@@ -87,6 +87,8 @@ pub struct Inquiry {
     pub to: Address,
     /// The text as typed, where `to` was made from it.
     pub dialled: Option<String>,
+    /// The asker's own record of them, where one came along.
+    pub record: Option<OwnContact>,
     /// What protection the caller asks for.
     pub require: Require,
 }
@@ -136,9 +138,19 @@ impl Call {
     /// A new call, which asks for its routes.
     #[must_use]
     pub fn new(incoming: Incoming, limits: Limits, now: Instant) -> Self {
-        let Incoming { leg, origin, to, dialled, display, require, offer, profile, hops_left } =
-            incoming;
-        let inquiry = Inquiry { origin: origin.clone(), to, dialled, require };
+        let Incoming {
+            leg,
+            origin,
+            to,
+            dialled,
+            record,
+            display,
+            require,
+            offer,
+            profile,
+            hops_left,
+        } = incoming;
+        let inquiry = Inquiry { origin: origin.clone(), to, dialled, record, require };
         let name = origin.account.as_ref().map_or(origin.asserted.name(), |a| a.as_str());
         let caller = Party::caller(leg, origin.trunk.clone(), name, profile, offer);
         let mut call = Self {

@@ -8,7 +8,7 @@ use crate::cause::Cause;
 use crate::description::{Answer, Candidate, Offer};
 use crate::ids::{AccountId, LegId, TrunkId};
 use crate::media::Profile;
-use crate::route::{Origin, Require};
+use crate::route::{Origin, OwnContact, Require};
 use crate::security::Report;
 
 /// A new leg that comes in from a network.
@@ -22,6 +22,8 @@ pub struct Incoming {
     pub to: Address,
     /// The text as the person typed it, where `to` was made from it.
     pub dialled: Option<String>,
+    /// The caller's own record of the callee, where one came with the call.
+    pub record: Option<OwnContact>,
     /// The caller's display name, unproven.
     pub display: Option<String>,
     /// What protection the caller asks for.

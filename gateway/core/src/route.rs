@@ -1,5 +1,6 @@
 //! Routes and locations: the ways to reach an address, best first.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::address::Address;
@@ -20,6 +21,23 @@ pub struct Origin {
     pub verified: bool,
     /// What a guest's token names: the only addresses it may reach.
     pub only: Option<Vec<String>>,
+}
+
+/// A caller's own record of whom it asks for: it goes with one call and is not kept. It gives no
+/// rights: each address is judged as if it had been dialled.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OwnContact {
+    /// The name the caller uses for them.
+    pub name: String,
+    /// Where they are reached, best first: URIs, JIDs, or numbers as people write them.
+    pub addresses: Vec<String>,
+}
+
+/// Logs get the number of addresses.
+impl fmt::Debug for OwnContact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a contact of {} addresses", self.addresses.len())
+    }
 }
 
 /// What protection the caller asks for.

@@ -61,6 +61,7 @@ fn incoming(require: Require) -> Incoming {
         },
         to: Address::procom("bob"),
         dialled: None,
+        record: None,
         display: None,
         require,
         offer: Offer(description(Direction::SendRecv, 0)),

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use gateway_core::Cause;
 use gateway_core::description::Candidate;
-use gateway_core::route::Require;
+use gateway_core::route::{OwnContact, Require};
 
 use crate::secret::Secret;
 
@@ -174,6 +174,7 @@ pub(crate) struct CallRequest {
     pub(crate) to: String,
     pub(crate) sdp: String,
     pub(crate) require: Require,
+    pub(crate) record: Option<OwnContact>,
 }
 
 /// What a client says within a call.

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use gateway_adapter::{Busy, Edge, channel, resolver};
 use gateway_core::description::{Codec, Description, MediaLine};
 use gateway_core::media::{Profile, Protection};
-use gateway_core::route::{Location, Origin, Require};
+use gateway_core::route::{Location, Origin, OwnContact, Require};
 use gateway_core::{Address, Answer, Offer};
 
 use super::*;
@@ -115,6 +115,10 @@ impl House {
     }
 
     fn call_to(&mut self, to: Address) -> Result<LegId, Busy> {
+        self.call_by(to, None)
+    }
+
+    fn call_by(&mut self, to: Address, record: Option<OwnContact>) -> Result<LegId, Busy> {
         let leg = self.procom.next_leg();
         let incoming = Incoming {
             leg,
@@ -127,6 +131,7 @@ impl House {
             },
             to,
             dialled: None,
+            record,
             display: None,
             require: Require::Any,
             offer: offer(),
@@ -253,4 +258,25 @@ async fn what_an_earlier_life_left_is_released_by_its_adapter_and_then_forgotten
     store.released(unfinished[0].key);
     drop(store);
     assert_eq!(Store::open(&folder, 4).expect("a store").1, []);
+}
+
+#[tokio::test]
+async fn the_callers_own_record_is_used_and_gives_no_rights() {
+    let mut house = house("record", 10).await;
+    let record = |address: &str| OwnContact {
+        name: "My friend".to_owned(),
+        addresses: vec![address.to_owned()],
+    };
+    let to = || Address::procom("my friend");
+    house.call_by(to(), Some(record("procom:bob"))).expect("room");
+    dialled(&mut house.sip).await;
+    for (to, record) in [
+        (to(), Some(record("sip:bob@203.0.113.9"))),
+        (Address::procom("your friend"), Some(record("procom:bob"))),
+        (to(), None),
+    ] {
+        let leg = house.call_by(to, record).expect("room");
+        let cause = take_end(&mut house.procom, leg).await;
+        assert!(matches!(cause, Cause::NotFound | Cause::Forbidden), "{cause}");
+    }
 }

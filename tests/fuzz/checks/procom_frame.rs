@@ -35,7 +35,10 @@ fn check_refusal(refusal: Refusal) {
 fn check_frame(frame: &ClientFrame) {
     match frame {
         ClientFrame::Hello(hello) => assert!(format!("{hello:?}").len() <= MAX_FRAME_BYTES * 8),
-        ClientFrame::Call(CallRequest { call, to, sdp: _, require: _ }) => {
+        ClientFrame::Call(CallRequest { call, to, sdp: _, require: _, record }) => {
+            if let Some(record) = record {
+                assert!((1..=16).contains(&record.addresses.len()) && record.name.len() <= 256);
+            }
             assert!(is_id(call));
             check_dialled(to);
         }

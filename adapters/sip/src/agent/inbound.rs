@@ -128,6 +128,7 @@ impl Agent {
             leg,
             to: caller.to,
             dialled: None,
+            record: None,
             display: request.fields().from().and_then(|from| from.display),
             require: match request.uri().scheme() {
                 wire::Scheme::Sips => Require::Encrypted,

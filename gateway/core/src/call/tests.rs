@@ -69,6 +69,7 @@ impl Bench {
             },
             to: Address::procom("bob"),
             dialled: None,
+            record: None,
             display: None,
             require,
             offer: Offer(sound(&["opus", "PCMU", "telephone-event"], Direction::SendRecv)),

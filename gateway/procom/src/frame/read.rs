@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_core::Cause;
 use gateway_core::description::Candidate;
 use gateway_core::message::Body;
-use gateway_core::route::Require;
+use gateway_core::route::{OwnContact, Require};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -17,6 +17,10 @@ use crate::secret::Secret;
 
 /// Longest text of one candidate and of its fragments, in bytes.
 const MAX_CANDIDATE_BYTES: usize = 1024;
+/// A name or an address of a contact.
+const MAX_CONTACT_TEXT_BYTES: usize = 256;
+/// Addresses of a contact; those beyond are not read.
+const MAX_CONTACT_ADDRESSES: usize = 16;
 /// How long the secret of a visitor is: at least 128 bits in base64.
 const VISITOR_BYTES: std::ops::RangeInclusive<usize> = 22..=64;
 /// How long a digit sounds when the client does not say.
@@ -114,6 +118,24 @@ struct CallBody {
     sdp: String,
     #[serde(default)]
     require: RequireWord,
+    /// Read apart: a record that cannot be read is none, and the call goes on.
+    contact: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct ContactBody {
+    name: String,
+    addresses: Vec<String>,
+}
+
+/// The client's own record of the callee, if it can be used.
+fn contact(value: Value) -> Option<OwnContact> {
+    let body: ContactBody = serde_json::from_value(value).ok()?;
+    let fits = |text: &String| !text.is_empty() && text.len() <= MAX_CONTACT_TEXT_BYTES;
+    let addresses: Vec<String> =
+        body.addresses.into_iter().filter(fits).take(MAX_CONTACT_ADDRESSES).collect();
+    let is_usable = fits(&body.name) && !addresses.is_empty();
+    is_usable.then_some(OwnContact { name: body.name, addresses })
 }
 
 #[derive(Deserialize, Default)]
@@ -246,9 +268,9 @@ fn check(wire: Wire) -> Checked<ClientFrame> {
     let within = |call: Id, what| Ok(ClientFrame::Within(call.0, what));
     match wire {
         Wire::Hello(body) => check_hello(body).map(ClientFrame::Hello),
-        Wire::Call(CallBody { call, to, sdp, require }) => {
-            let require = require.into();
-            Ok(ClientFrame::Call(CallRequest { call: call.0, to, sdp, require }))
+        Wire::Call(CallBody { call, to, sdp, require, contact: record }) => {
+            let (require, record) = (require.into(), record.and_then(contact));
+            Ok(ClientFrame::Call(CallRequest { call: call.0, to, sdp, require, record }))
         }
         Wire::Ringing { call } => within(call, WithinCall::Ringing),
         Wire::Answer { call, sdp } => within(call, WithinCall::Answer(sdp)),

@@ -302,6 +302,31 @@ fn a_call_of_the_client_becomes_an_incoming_leg_of_a_proven_account() {
 }
 
 #[test]
+fn a_contact_comes_with_its_call_and_one_that_cannot_be_read_is_none() {
+    let mut world = world();
+    world.sign_in(A);
+    let many = vec!["sip:eve@example.org"; 40];
+    for (number, (contact, addresses)) in [
+        (json!({"name": "Eve", "addresses": ["sip:eve@example.org", "", "100"]}), Some(2)),
+        (json!({"name": "Eve", "addresses": many}), Some(16)),
+        (json!({"name": "Eve", "addresses": []}), None),
+        (json!({"name": "", "addresses": ["100"]}), None),
+        (json!({"name": 7}), None),
+        (json!("Eve"), None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let call = format!("c{number}");
+        let frame =
+            json!({"type": "call", "call": call, "to": "Eve", "sdp": SDP, "contact": contact});
+        world.text(A, &frame.to_string());
+        let record = world.incoming().record;
+        assert_eq!(record.map(|record| record.addresses.len()), addresses, "{contact}");
+    }
+}
+
+#[test]
 fn a_call_that_cannot_be_is_ended_at_once() {
     let mut world = world();
     world.sign_in(A);

@@ -20,7 +20,7 @@ impl Session {
         leg: impl FnOnce() -> LegId,
         is_draining: bool,
     ) {
-        let CallRequest { call, to, sdp, require } = request;
+        let CallRequest { call, to, sdp, require, record } = request;
         if self.leg_of_call.contains_key(&call) || self.ended_calls.contains(&call) {
             let refusal =
                 Refusal::of_call(Code::DuplicateCall, &call, "This id was used for another call.");
@@ -48,6 +48,7 @@ impl Session {
             origin: self.birth.who.origin(),
             to,
             dialled,
+            record,
             display: self.birth.who.display(),
             require,
             offer,

@@ -53,6 +53,7 @@ impl Switchboard {
             origin: composing.origin.clone(),
             to: composing.to.clone(),
             dialled: None,
+            record: None,
             require: gateway_core::route::Require::Any,
         };
         if let Some(Ok(groups)) = self.planner.at_once(inquiry, Purpose::Message) {

@@ -52,6 +52,7 @@ impl Post {
             origin: origin.clone(),
             to: message.to.clone(),
             dialled: message.dialled.clone(),
+            record: None,
             // What is encrypted between the two ends needs nothing of the ways between.
             require: if self.config.is_opaque(&message.content) {
                 Require::Any
