@@ -40,7 +40,7 @@ pub(crate) struct Load {
     #[arg(long, default_value_t = 60)]
     seconds: u32,
     /// Accounts that write.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 60)]
     writers: u32,
     /// Numbers that are written to: every writer talks with each.
     #[arg(long, default_value_t = 50)]
