@@ -13,7 +13,7 @@ const MAX_MORE_BYTES: usize = 120;
 
 /// Makes a 400 for bytes the parser refused; `None` when they are a response, an ACK (never
 /// answered, RFC 3261 §8.2.6), or show no Via. The answer is never longer than
-/// [`MAX_MORE_BYTES`] more than the input: where bare line feeds, which grow to CR LF, would make it
+/// 120 bytes more than the input: where bare line feeds, which grow to CR LF, would make it
 /// so, there is none.
 pub fn salvage(raw: &[u8]) -> Option<Bytes> {
     let end = raw.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(raw.len());
