@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::scene::{PASSWORD, STEP, phone_account, wait_until};
 
 /// Limits that this traffic does not meet.
-const LIMITS: &str = "[messages]\nper_minute = 60000\nat_once = 5000\nper_minute_to_one = 60000\n";
+const LIMITS: &str = "[messages]\nper_minute = 60000\nat_once = 5000\nper_minute_to_one = 60000\nmost_waiting = 100000\n";
 /// How long the last messages may take: what failed waits before it is tried again.
 const LAST: Duration = Duration::from_secs(60);
 
