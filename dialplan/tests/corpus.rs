@@ -33,25 +33,25 @@ fn every_substitution_of_the_corpus_is_applied_or_refused_as_its_name_says() {
 }
 
 #[test]
-#[ignore = "nightly"]
+#[ignore = "200,000 mutations take minutes: tests/nightly runs them"]
 fn mutations_of_the_corpus_of_dialled_texts_break_no_promise() {
     replay::mutations("dialled", dialled::check);
 }
 
 #[test]
-#[ignore = "nightly"]
+#[ignore = "200,000 mutations take minutes: tests/nightly runs them"]
 fn mutations_of_the_corpus_of_contacts_break_no_promise() {
     replay::mutations("vcard", vcard::check);
 }
 
 #[test]
-#[ignore = "nightly"]
+#[ignore = "200,000 mutations take minutes: tests/nightly runs them"]
 fn mutations_of_the_corpus_of_rules_break_no_promise() {
     replay::mutations("rules", rules::check);
 }
 
 #[test]
-#[ignore = "nightly"]
+#[ignore = "200,000 mutations take minutes: tests/nightly runs them"]
 fn mutations_of_the_corpus_of_substitutions_break_no_promise() {
     replay::mutations("naptr", naptr::check);
 }

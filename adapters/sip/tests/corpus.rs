@@ -35,25 +35,25 @@ fn no_digest_of_the_corpus_proves_anything_or_is_answered_twice() {
 }
 
 #[test]
-#[ignore = "nightly"]
+#[ignore = "200,000 mutations take minutes: tests/nightly runs them"]
 fn mutations_of_the_corpus_of_messages_break_no_promise() {
     replay::mutations("sip_message", message::check);
 }
 
 #[test]
-#[ignore = "nightly"]
+#[ignore = "200,000 mutations take minutes: tests/nightly runs them"]
 fn mutations_of_the_corpus_of_streams_break_no_promise() {
     replay::mutations("sip_stream", stream::check);
 }
 
 #[test]
-#[ignore = "nightly"]
+#[ignore = "200,000 mutations take minutes: tests/nightly runs them"]
 fn mutations_of_the_corpus_of_digests_break_no_promise() {
     replay::mutations("sip_digest", digest::check);
 }
 
 #[test]
-#[ignore = "nightly"]
+#[ignore = "200,000 mutations take minutes: tests/nightly runs them"]
 fn mutations_of_the_corpus_of_bodies_break_no_promise() {
     replay::mutations("sip_body", body::check);
 }

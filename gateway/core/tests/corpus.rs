@@ -19,13 +19,13 @@ fn every_address_of_the_corpus_is_read_or_refused_as_its_name_says() {
 }
 
 #[test]
-#[ignore = "nightly"]
+#[ignore = "200,000 mutations take minutes: tests/nightly runs them"]
 fn mutations_of_the_corpus_of_sdp_break_no_promise() {
     replay::mutations("sdp", sdp::check);
 }
 
 #[test]
-#[ignore = "nightly"]
+#[ignore = "200,000 mutations take minutes: tests/nightly runs them"]
 fn mutations_of_the_corpus_of_addresses_break_no_promise() {
     replay::mutations("address", address::check);
 }

@@ -12,7 +12,7 @@ fn every_frame_of_the_corpus_is_read_or_refused_as_its_name_says() {
 }
 
 #[test]
-#[ignore = "nightly"]
+#[ignore = "200,000 mutations take minutes: tests/nightly runs them"]
 fn mutations_of_the_corpus_of_frames_break_no_promise() {
     replay::mutations("procom_frame", frame::check);
 }
