@@ -23,11 +23,13 @@
 //! between; statuses climb; the order of a conversation holds.
 
 mod all;
+mod failure;
 mod hop;
 mod ladder;
 mod one;
 #[cfg(test)]
 mod tests;
+mod trip;
 
 use std::time::{Duration, Instant};
 

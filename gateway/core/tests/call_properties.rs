@@ -296,7 +296,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(4000.max(ProptestConfig::default().cases)))]
 
     #[test]
     fn every_call_life_keeps_the_promises(

@@ -3,34 +3,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::failure::Failures;
+use super::trip::{State, Trip};
 use super::{Devices, Hop, Input, Moment, Parcel, Patience, Progress, Way, climbs};
 use crate::cause::Cause;
 use crate::ids::AccountId;
 use crate::message::{Confirmation, DeliveryId, Handover, MessageId, Status};
-
-/// Where a hop stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Waits for its turn in its lane, and is not due before.
-    Queued(Instant),
-    /// It is its turn, and it is due: it flies when its group has begun.
-    Ready,
-    /// An adapter has it.
-    Flying,
-    /// Failed; the next attempt is due then.
-    Resting(Instant),
-    /// Nobody is there: it waits outside its lane until somebody is.
-    Away,
-}
-
-/// A hop with where it stands.
-#[derive(Clone, Debug)]
-struct Trip {
-    hop: Hop,
-    state: State,
-    /// Which progress holds its attempt.
-    since: u32,
-}
 
 /// What one message asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,22 +39,15 @@ pub struct Delivery {
     refusers: Vec<Way>,
     wants_receipts: bool,
     ends: Instant,
+    has_expired: bool,
     life: Duration,
     patience: Patience,
-    worst: Option<Failure>,
+    failures: Failures,
     version: u32,
     stored: u32,
     pending: Pending,
     gated: VecDeque<(u32, Ask)>,
     out: VecDeque<Ask>,
-}
-
-/// Why it could not be brought by one of its hops.
-#[derive(Clone, Debug)]
-struct Failure {
-    is_final: bool,
-    cause: Cause,
-    why: String,
 }
 
 /// What the next progress will say.
@@ -108,9 +79,10 @@ impl Delivery {
             refusers: Vec::new(),
             wants_receipts: parcel.wants_receipts,
             ends: moment.now + parcel.life,
+            has_expired: false,
             life: parcel.life,
             patience,
-            worst: None,
+            failures: Failures::default(),
             version: 0,
             stored: 0,
             pending: Pending::default(),
@@ -154,15 +126,6 @@ impl Delivery {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, moment: Moment) {
-        if self.ends <= moment.now && !self.trips.is_empty() {
-            let days = self.life.as_secs_f64() / 86_400.0;
-            let last = self.worst.take().map_or(String::new(), |last| format!(": {}", last.why));
-            let why = format!("not taken in {days:.1} days{last}");
-            self.worst = Some(Failure { is_final: true, cause: Cause::Unreachable, why });
-            for id in self.trips.iter().map(|trip| trip.hop.id).collect::<Vec<_>>() {
-                self.remove(id);
-            }
-        }
         self.settle(moment);
     }
 
@@ -186,7 +149,8 @@ impl Delivery {
             State::Resting(until) => Some((until, "another attempt")),
             State::Queued(_) | State::Ready | State::Flying | State::Away => None,
         });
-        rests.chain([(self.ends, "the end of its life")]).min()
+        let is_idle = self.trips.iter().any(|trip| trip.state != State::Flying);
+        rests.chain(is_idle.then_some((self.ends, "the end of its life"))).min()
     }
 
     /// Whether it can be dropped from memory: it is over, or only waits for somebody to come, and
@@ -238,7 +202,7 @@ impl Delivery {
                 let is_away = trip.hop.way.is_mailbox() && cause == Cause::Unreachable;
                 let failures = trip.hop.attempt;
                 let wait = self.patience.wait(failures, moment.draw);
-                self.note(false, cause, why);
+                self.failures.note(false, cause, why);
                 let next = self.version + 1;
                 let trip = self.trip(id).expect("it was just there");
                 trip.since = next;
@@ -254,7 +218,7 @@ impl Delivery {
             }
             Handover::Never(cause, why) => {
                 let way = trip.hop.way.clone();
-                self.note(true, cause, why);
+                self.failures.note(true, cause, why);
                 self.remove(id);
                 self.refused(way);
             }
@@ -395,15 +359,6 @@ impl Delivery {
         self.pending.changed.retain(|(changed, _)| *changed != id);
     }
 
-    /// Keeps the failure that says most: a refusal more than an attempt that came to nothing.
-    fn note(&mut self, is_final: bool, cause: Cause, why: String) {
-        let weight = (is_final, cause.weight());
-        let worst = self.worst.as_ref().map(|worst| (worst.is_final, worst.cause.weight()));
-        if worst.is_none_or(|worst| worst <= weight) {
-            self.worst = Some(Failure { is_final, cause, why });
-        }
-    }
-
     fn climb(&mut self, to: Status, reason: Option<String>) {
         if !climbs(self.status, to) {
             return;
@@ -420,7 +375,25 @@ impl Delivery {
         }
     }
 
+    /// The end of its life. What an adapter has is waited for: it may be taken yet, and a sender
+    /// who was told of a failure would have been told a lie.
+    fn expire(&mut self) {
+        let idle = self.trips.iter().filter(|trip| trip.state != State::Flying);
+        let idle: Vec<DeliveryId> = idle.map(|trip| trip.hop.id).collect();
+        if !idle.is_empty() && !self.has_expired {
+            self.has_expired = true;
+            let days = self.life.as_secs_f64() / 86_400.0;
+            let last = self.failures.take().map_or(String::new(), |why| format!(": {why}"));
+            let why = format!("not taken in {days:.1} days{last}");
+            self.failures.note(true, Cause::Unreachable, why);
+        }
+        idle.into_iter().for_each(|id| self.remove(id));
+    }
+
     fn settle(&mut self, moment: Moment) {
+        if self.ends <= moment.now {
+            self.expire();
+        }
         for trip in &mut self.trips {
             if matches!(trip.state, State::Resting(until) if until <= moment.now) {
                 trip.state = State::Ready;
@@ -429,10 +402,8 @@ impl Delivery {
         self.begin_group();
         self.fly();
         if self.trips.is_empty() && self.status == Status::Queued {
-            let why = self.worst.take().map_or_else(
-                || "there is no way to the recipient".to_owned(),
-                |failure| failure.why,
-            );
+            let why = self.failures.take();
+            let why = why.unwrap_or_else(|| "there is no way to the recipient".to_owned());
             self.climb(Status::Failed, Some(why));
         }
         self.store();

@@ -20,37 +20,77 @@ fn waits_double_to_their_limit_and_are_spread() {
     assert_eq!(patience.wait(u32::MAX, 1000), Duration::from_secs(600));
 }
 
-#[test]
-fn the_largest_failure_is_the_one_that_is_told() {
+/// A message that may go by `ways` trunks, for a minute.
+fn parcel(ways: u32) -> Parcel {
     let way = |n: u32| Way {
         trunk: format!("sip.{n}").into(),
         to: Address::tel("+4512345678"),
         contact: None,
         account: None,
     };
-    let hops = [0, 1].map(|n| {
-        let hop = Hop { id: DeliveryId(n.into()), group: 0, way: way(n), attempt: 0 };
-        (hop, Duration::ZERO)
-    });
-    let parcel = Parcel {
+    let hop = |n: u32| Hop { id: DeliveryId(n.into()), group: 0, way: way(n), attempt: 0 };
+    Parcel {
         message_id: MessageId([1; 16]),
         conversation: "c".into(),
-        hops: hops.to_vec(),
+        hops: (0..ways).map(|n| (hop(n), Duration::ZERO)).collect(),
         status: Status::Queued,
         wants_receipts: true,
         takers: Vec::new(),
         life: Duration::from_secs(60),
-    };
+    }
+}
+
+fn begin(ways: u32) -> (Deliveries, Moment) {
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to begin with")]
     let moment = Moment { now: Instant::now(), draw: 0 };
     let mut all = Deliveries::new(Patience::default());
-    all.accept(parcel, |_| true, None, moment);
-    let never = |cause, why: &str| Handover::Never(cause, why.to_owned());
+    all.accept(parcel(ways), |_| true, None, moment);
+    (all, moment)
+}
+
+fn told(all: &mut Deliveries) -> Vec<Output> {
+    let outputs = std::iter::from_fn(|| all.poll_output());
+    outputs.filter(|output| matches!(output, Output::Tell(..))).collect()
+}
+
+fn never(cause: Cause, why: &str) -> Handover {
+    Handover::Never(cause, why.to_owned())
+}
+
+#[test]
+fn the_largest_failure_is_the_one_that_is_told() {
+    let (mut all, moment) = begin(2);
     all.handle_sent(DeliveryId(0), never(Cause::Declined, "no"), moment);
     all.handle_sent(DeliveryId(1), never(Cause::NotFound, "who"), moment);
     all.handle_stored(MessageId([1; 16]), 2, moment);
-    let told: Vec<Output> = std::iter::from_fn(|| all.poll_output()).collect();
     let failed = Output::Tell(MessageId([1; 16]), Status::Failed, Some("no".to_owned()));
-    assert!(told.contains(&failed), "{told:?}");
+    assert_eq!(told(&mut all), [failed]);
+    assert!(all.is_empty());
+}
+
+#[test]
+fn what_is_in_the_air_at_the_end_of_its_life_is_waited_for() {
+    let (mut all, moment) = begin(1);
+    let late = Moment { now: moment.now + Duration::from_secs(60), ..moment };
+    all.handle_timeout(late);
+    assert_eq!(all.poll_timeout(), None, "nothing to do but wait for the network");
+    all.handle_sent(DeliveryId(0), Handover::Taken(Status::Sent), late);
+    all.handle_stored(MessageId([1; 16]), 1, late);
+    assert_eq!(told(&mut all), [Output::Tell(MessageId([1; 16]), Status::Sent, None)]);
+    assert!(all.is_empty());
+}
+
+#[test]
+fn an_attempt_that_fails_after_the_end_of_its_life_was_the_last() {
+    let (mut all, moment) = begin(2);
+    let late = Moment { now: moment.now + Duration::from_secs(60), ..moment };
+    all.handle_sent(DeliveryId(0), Handover::Later(Cause::Overload, "busy".to_owned()), moment);
+    all.handle_timeout(late);
+    assert_eq!(told(&mut all), [], "the other one may be taken yet");
+    all.handle_sent(DeliveryId(1), Handover::Later(Cause::Overload, "full".to_owned()), late);
+    (1..4).for_each(|version| all.handle_stored(MessageId([1; 16]), version, late));
+    let why = "not taken in 0.0 days: busy".to_owned();
+    let failed = Output::Tell(MessageId([1; 16]), Status::Failed, Some(why));
+    assert_eq!(told(&mut all), [failed]);
     assert!(all.is_empty());
 }
