@@ -258,6 +258,7 @@ impl Leg {
                 | LegCommand::Digit(..)
                 | LegCommand::Transferred(..)
                 | LegCommand::Security(_)
+                | LegCommand::Channel(_)
                 | LegCommand::Quality(_)
                 | LegCommand::Trouble(_) => state,
             },

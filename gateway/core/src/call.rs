@@ -273,6 +273,10 @@ impl Call {
             LegEvent::Hold => self.handle_hold(leg, true),
             LegEvent::Resume => self.handle_hold(leg, false),
             LegEvent::Digit(digit, duration) => self.handle_digit(leg, digit, duration),
+            LegEvent::Channel(command) => {
+                let port = leg.port();
+                self.media_if_open(port, MediaCommand::Channel { port, command });
+            }
             LegEvent::Transfer(to) => {
                 // Not supported: transfers are an issue of their own. The call goes on as it was.
                 self.tell(leg, LegCommand::Transferred(to, Some(Cause::NotAcceptable)));
@@ -293,6 +297,7 @@ impl Call {
             MediaEvent::Candidate(_, candidate) => self.tell(leg, LegCommand::Candidate(candidate)),
             MediaEvent::Secured(_, secured) => self.handle_secured(leg, secured),
             MediaEvent::Digit(_, digit, duration) => self.handle_media_digit(leg, digit, duration),
+            MediaEvent::Channel(_, event) => self.tell(leg, LegCommand::Channel(event)),
             MediaEvent::Quiet(_, since) => self.handle_quiet(leg, since),
             MediaEvent::Heard(_) => {}
             MediaEvent::Lost(_) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::cause::Cause;
+use crate::channel::{ChannelCommand, ChannelEvent};
 use crate::description::{Answer, Candidate, Offer};
 use crate::ids::{AccountId, LegId, TrunkId};
 use crate::media::Profile;
@@ -88,6 +89,8 @@ pub enum LegCommand {
     Candidate(Candidate),
     /// The far side pressed a digit.
     Digit(char, Duration),
+    /// Something became of this leg's data channel.
+    Channel(ChannelEvent),
     /// How this leg's transfer went: the target and `None` when done, else why not.
     Transferred(Address, Option<Cause>),
     /// How the call is protected now.
@@ -123,6 +126,8 @@ pub enum LegEvent {
     Candidate(Candidate),
     /// The peer pressed a digit, in the signalling.
     Digit(char, Duration),
+    /// Something for this leg's data channel.
+    Channel(ChannelCommand),
     /// The peer asks that its place be taken by another.
     Transfer(Address),
     /// The leg is over. Exactly once, and nothing after it.

@@ -13,6 +13,7 @@
 pub mod address;
 pub mod call;
 pub mod cause;
+pub mod channel;
 pub mod delivery;
 pub mod description;
 pub mod ids;

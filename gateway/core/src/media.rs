@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::cause::Cause;
+use crate::channel::{ChannelCommand, ChannelEvent};
 use crate::description::{Answer, Candidate, Description, Direction, Offer};
 use crate::ids::PortId;
 
@@ -75,6 +76,8 @@ pub struct Profile {
     pub early_answer: bool,
     /// How this leg wants its digits.
     pub digits: Digits,
+    /// Texts may be said over a data channel (RFC 8831), where path and protection allow it.
+    pub channel: bool,
     /// After consent is lost (RFC 7675), how long the leg may take to come back.
     pub resume: Duration,
 }
@@ -92,6 +95,7 @@ impl Profile {
             keys_exposed: false,
             early_answer: true,
             digits: Digits::MediaAndSignalling,
+            channel: true,
             resume,
         }
     }
@@ -108,6 +112,7 @@ impl Profile {
             keys_exposed,
             early_answer: false,
             digits: Digits::Media,
+            channel: false,
             resume: Duration::ZERO,
         }
     }
@@ -188,6 +193,13 @@ pub enum MediaCommand {
         /// How long it is pressed.
         duration: Duration,
     },
+    /// Something for the port's data channel.
+    Channel {
+        /// The port.
+        port: PortId,
+        /// What.
+        command: ChannelCommand,
+    },
     /// Joins two ports, or one with itself (the echo). What either was joined to before is left.
     Join {
         /// One port.
@@ -219,6 +231,7 @@ impl MediaCommand {
             | Self::Rollback { port }
             | Self::Candidate { port, .. }
             | Self::Digit { port, .. }
+            | Self::Channel { port, .. }
             | Self::Join { a: port, .. }
             | Self::Leave { port }
             | Self::Close { port } => *port,
@@ -241,6 +254,8 @@ pub enum MediaEvent {
     Secured(PortId, Secured),
     /// The peer pressed a digit in the media.
     Digit(PortId, char, Duration),
+    /// Something became of the port's data channel.
+    Channel(PortId, ChannelEvent),
     /// Sound was expected and none came for this long; told once until `Heard`.
     Quiet(PortId, Duration),
     /// Sound comes again after `Quiet`.
@@ -264,6 +279,7 @@ impl MediaEvent {
             | Self::Candidate(port, _)
             | Self::Secured(port, _)
             | Self::Digit(port, ..)
+            | Self::Channel(port, _)
             | Self::Quiet(port, _)
             | Self::Heard(port)
             | Self::Lost(port)

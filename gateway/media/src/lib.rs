@@ -9,6 +9,7 @@
 //! [`plane::Plane`] is the pure whole of one shard; [`shell`] gives it sockets and a clock. No packet leaves this package
 //! but by a socket, and no key but in an `a=crypto` line (RFC 4568).
 
+mod channel;
 pub mod classify;
 pub mod config;
 pub mod counters;

@@ -252,6 +252,12 @@ impl Plane {
                     Ok(())
                 });
             }
+            MediaCommand::Channel { port, command } => {
+                self.change(port, now, |open, means| {
+                    open.command_channel(&command, means.now);
+                    Ok(())
+                });
+            }
             MediaCommand::Join { a, b } => self.join(a, b, now),
             MediaCommand::Leave { port } => {
                 let peer = self.joins.leave(port);

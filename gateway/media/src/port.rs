@@ -10,6 +10,7 @@
 //!
 //! A port knows nothing of other ports; the plane passes packets between joined ones.
 
+mod channel;
 mod codecs;
 mod describe;
 mod early;
@@ -28,6 +29,7 @@ use gateway_core::description::{Candidate, Description, Direction};
 use gateway_core::ids::PortId;
 use gateway_core::media::{MediaEvent, PathKind, Profile, Protection, Secured};
 
+use crate::channel::Channel;
 use crate::counters::{Counters, Outcome, Way};
 use crate::io::{Random, SocketId, SocketPair, Sockets, Transmit, random_u64};
 use crate::path::ice::{IcePath, IceSettings, Refusal};
@@ -145,6 +147,9 @@ pub(crate) struct Port {
     is_joined: bool,
     is_secured_told: bool,
     flow: Flow,
+    /// Where one was agreed.
+    channel: Option<Channel>,
+    is_channel_open: bool,
     watch: Watch,
     events: VecDeque<MediaEvent>,
     transmits: VecDeque<Transmit>,
@@ -183,6 +188,8 @@ impl Port {
             is_secured_told: false,
             flow: Flow::new(&cname, means.random, means.now),
             cname,
+            channel: None,
+            is_channel_open: false,
             watch: Watch::default(),
             events: VecDeque::new(),
             transmits: VecDeque::new(),
@@ -317,6 +324,7 @@ impl Port {
             self.handle_step(step);
         }
         self.early.handle_timeout(now);
+        self.run_channel(now);
         self.run_flow(now);
         let id = self.id;
         self.events.extend(self.watch.handle_timeout(id, settings, now));
@@ -341,6 +349,7 @@ impl Port {
             (ice, "connectivity checks"),
             (dtls, "handshake retransmission"),
             (self.early.poll_timeout(), "early handshake retransmission"),
+            (self.channel.as_ref().and_then(Channel::poll_timeout), "texts to be repeated"),
             (self.flow_timeout(now), "digits and reports"),
             (self.watch.poll_timeout(settings), "media watch"),
         ];
@@ -358,6 +367,7 @@ impl Port {
                 self.events.push_back(MediaEvent::Consent(self.id, has_consent));
             }
         }
+        self.pump_channel(now);
         let destination = self.path.rtp_destination();
         if let Keying::Dtls(Some(association)) = &mut self.keying {
             if destination.is_some() {

@@ -172,6 +172,8 @@ impl Leg {
                 let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
                 self.tell(GatewayFrame::Digit { call: self.call.clone(), digit, duration_ms });
             }
+            // Of the session: what goes over it is no matter of the call.
+            LegCommand::Channel(_) => {}
             LegCommand::Transferred(to, fault) => {
                 let outcome = fault.map_or("done", Cause::as_str);
                 let (call, to) = (self.call.clone(), to.to_string());

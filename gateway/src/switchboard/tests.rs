@@ -41,6 +41,7 @@ fn media(events: mpsc::UnboundedSender<MediaEvent>) -> MediaSink {
             MediaCommand::Answer { .. } => Some(MediaEvent::Answered(port, Answer(offer().0))),
             MediaCommand::Accept { .. }
             | MediaCommand::Rollback { .. }
+            | MediaCommand::Channel { .. }
             | MediaCommand::Candidate { .. }
             | MediaCommand::Digit { .. }
             | MediaCommand::Join { .. }

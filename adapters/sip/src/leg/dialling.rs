@@ -162,6 +162,7 @@ impl Dialling {
             | LegCommand::Digit(..)
             | LegCommand::Transferred(..)
             | LegCommand::Security(_)
+            | LegCommand::Channel(_)
             | LegCommand::Quality(_)
             | LegCommand::Trouble(_) => State::Dialling(self),
         }

@@ -75,6 +75,7 @@ impl Offered {
             | LegCommand::Digit(..)
             | LegCommand::Transferred(..)
             | LegCommand::Security(_)
+            | LegCommand::Channel(_)
             | LegCommand::Quality(_)
             | LegCommand::Trouble(_) => {}
         }

@@ -144,6 +144,7 @@ impl Talking {
             | LegCommand::Candidate(_)
             | LegCommand::Transferred(..)
             | LegCommand::Security(_)
+            | LegCommand::Channel(_)
             | LegCommand::Quality(_)
             | LegCommand::Trouble(_) => {}
         }

@@ -62,25 +62,29 @@ impl Port {
         }
     }
 
-    /// A whole description around one line at its place; the other lines stay refused.
+    /// A whole description around our lines at their places; the other lines stay refused.
     pub(super) fn description(
         &mut self,
         settings: &Settings,
         base: Option<&Description>,
-        place: usize,
-        line: MediaLine,
+        lines: Vec<(usize, MediaLine)>,
     ) -> Description {
         let session = self.session;
         self.session.1 += 1;
         let mut media: Vec<MediaLine> =
             base.map_or_else(Vec::new, |base| base.media.iter().map(MediaLine::refusal).collect());
-        let has_bundle = base.map_or(line.ice.is_some(), |base| {
-            line.mid.as_ref().is_some_and(|mid| base.bundle.contains(mid))
-        });
-        let bundle = line.mid.iter().filter(|_| has_bundle).cloned().collect();
-        match media.get_mut(place) {
-            Some(there) => *there = line,
-            None => media.push(line),
+        let is_bundled = |line: &MediaLine| {
+            base.map_or(line.ice.is_some(), |base| {
+                line.mid.as_ref().is_some_and(|mid| base.bundle.contains(mid))
+            })
+        };
+        let mut bundle = Vec::new();
+        for (place, line) in lines {
+            bundle.extend(line.mid.iter().filter(|_| is_bundled(&line)).cloned());
+            match media.get_mut(place) {
+                Some(there) => *there = line,
+                None => media.push(line),
+            }
         }
         let is_ice_lite = settings.ice.is_lite && matches!(self.path, Path::Ice(_));
         Description { session, media, bundle, is_ice_lite }

@@ -16,6 +16,7 @@ use gateway_core::description::{
 use gateway_core::ids::PortId;
 use gateway_core::media::{MediaEvent, PathKind, Profile, Protection};
 
+use super::channel::{channel_beside, channel_line};
 use super::describe::{peer_address, proto, set_codecs};
 use super::plan::{
     NewKeys, Plan, answered_keys, associate, audio_line, broken, check_address, choose_protection,
@@ -30,6 +31,28 @@ use crate::srtp::{Opener, Sealer, Suite};
 /// What we offer by ourselves. 32-bit tags are only taken, never asked for.
 const OFFERED_SUITES: [Suite; 3] =
     [Suite::AeadAes128Gcm, Suite::AesCm256HmacSha1_80, Suite::AesCm128HmacSha1_80];
+
+/// Where the sound stands in a description of ours.
+fn sound_place(ours: &Description) -> Option<usize> {
+    ours.media.iter().position(|line| line.kind == MediaKind::Audio && !line.is_refused())
+}
+
+/// Place and name of the line of a channel.
+fn place_of_channel(description: &Description) -> Option<(usize, Option<String>)> {
+    channel_line(description).map(|(place, _)| (place, description.media[place].mid.clone()))
+}
+
+/// The line of the sound, and that of a channel, at their places.
+fn beside(
+    place: usize,
+    sound: MediaLine,
+    channel: Option<(usize, Option<String>)>,
+) -> Vec<(usize, MediaLine)> {
+    let channel = channel.map(|(place, mid)| (place, channel_beside(&sound, mid)));
+    let mut lines: Vec<_> = channel.into_iter().chain([(place, sound)]).collect();
+    lines.sort_by_key(|(place, _)| *place);
+    lines
+}
 
 impl Port {
     /// Opens a port that offers.
@@ -83,8 +106,9 @@ impl Port {
         let path = open_path(kind, &profile, wants_v6, means)?;
         let mut port = Self::new(id, profile, path, keying, means);
         let agreed = codecs::agree(&codecs, &codecs);
-        let is_peer_lite = offer.is_ice_lite;
-        let plan = Plan { place, line: line.clone(), agreed, keys, is_peer_lite };
+        let channel = port.may_have_channel().then(|| channel_line(offer)).flatten();
+        let (line, is_peer_lite) = (line.clone(), offer.is_ice_lite);
+        let plan = Plan { place, line, agreed, keys, is_peer_lite, channel };
         port.answer(offer, plan, codecs, means);
         Ok(port)
     }
@@ -123,7 +147,8 @@ impl Port {
         self.profile = profile;
         let agreed = codecs::agree(&codecs, &codecs);
         let is_peer_lite = offer.is_ice_lite;
-        let plan = Plan { place, line: line.clone(), agreed, keys, is_peer_lite };
+        let channel = self.may_have_channel().then(|| channel_line(offer)).flatten();
+        let plan = Plan { place, line: line.clone(), agreed, keys, is_peer_lite, channel };
         self.answer(offer, plan, codecs, means);
         Ok(())
     }
@@ -159,8 +184,7 @@ impl Port {
     ) -> Result<(), Impossible> {
         let base = self.offered.clone().or_else(|| self.local.clone());
         let base = base.ok_or_else(|| impossible(Cause::NotAcceptable, "nothing was offered"))?;
-        let place = base.media.iter().position(|line| !line.is_refused());
-        let place = place.ok_or_else(|| broken("the offer has no line"))?;
+        let place = sound_place(&base).ok_or_else(|| broken("the offer has no line"))?;
         let line = answer
             .0
             .media
@@ -176,7 +200,10 @@ impl Port {
         let mut line = line.clone();
         line.rtcp_mux &= base.media[place].rtcp_mux;
         let theirs = line.direction.reversed();
-        let plan = Plan { place, line, agreed, keys, is_peer_lite: answer.0.is_ice_lite };
+        let asked = channel_line(&base).map(|(place, _)| place);
+        let channel = channel_line(&answer.0).filter(|(place, _)| Some(*place) == asked);
+        let is_peer_lite = answer.0.is_ice_lite;
+        let plan = Plan { place, line, agreed, keys, is_peer_lite, channel };
         let ours = base.media[place].direction;
         self.local = Some(base);
         self.remote = Some(answer.0.clone());
@@ -203,10 +230,13 @@ impl Port {
         };
         self.add_offered_keys(&mut line);
         set_codecs(&mut line, codecs, like.and_then(|like| like.ptime_ms));
-        let place = standing
-            .as_ref()
-            .and_then(|standing| standing.media.iter().position(|line| !line.is_refused()));
-        let description = self.description(settings, standing.as_ref(), place.unwrap_or(0), line);
+        let place = standing.as_ref().and_then(sound_place).unwrap_or(0);
+        let channel = match &standing {
+            None => self.may_have_channel().then(|| (1, Some("1".to_owned()))),
+            Some(standing) => place_of_channel(standing),
+        };
+        let lines = beside(place, line, channel);
+        let description = self.description(settings, standing.as_ref(), lines);
         self.offered = Some(description.clone());
         self.events.push_back(MediaEvent::Offered(self.id, Offer(description)));
     }
@@ -218,7 +248,7 @@ impl Port {
         codecs: Vec<Codec>,
         means: &mut Means<'_>,
     ) {
-        let place = plan.place;
+        let (place, channel) = (plan.place, plan.channel);
         let (mid, proto, ptime_ms) =
             (plan.line.mid.clone(), plan.line.proto.clone(), plan.line.ptime_ms);
         let rtcp_mux = plan.line.rtcp_mux;
@@ -234,7 +264,9 @@ impl Port {
         line.rtcp_mux = rtcp_mux;
         self.add_answered_keys(&mut line);
         set_codecs(&mut line, codecs, ptime_ms);
-        let description = self.description(means.settings, Some(offer), place, line);
+        let channel = channel.and_then(|_| place_of_channel(offer));
+        let lines = beside(place, line, channel);
+        let description = self.description(means.settings, Some(offer), lines);
         self.local = Some(description.clone());
         self.events.push_back(MediaEvent::Answered(self.id, Answer(description)));
         self.progress(means.now);
@@ -258,6 +290,8 @@ impl Port {
                 }
             }
         }
+        let is_new_association = matches!(plan.keys, NewKeys::Early | NewKeys::Dtls(Some(_)));
+        self.set_channel(plan.channel.map(|(_, max_text)| max_text), is_new_association);
         match plan.keys {
             NewKeys::Clear => {}
             NewKeys::Sdes(agreement) => self.set_agreement(agreement),

@@ -21,6 +21,8 @@ pub(super) struct Plan {
     pub(super) agreed: Vec<Agreed>,
     pub(super) keys: NewKeys,
     pub(super) is_peer_lite: bool,
+    /// Where a channel is agreed: its place, and the longest text the peer takes.
+    pub(super) channel: Option<(usize, u32)>,
 }
 
 /// The keys that a line leads to.

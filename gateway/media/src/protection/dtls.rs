@@ -8,6 +8,7 @@
 //!                      +--> rtc-dtls --> certificate --> its fingerprint must be the signalled one
 //!                               |
 //!                               +--> exporter --> keys of client and server --> Keys
+//!                               +--> data --> poll_data (SCTP, RFC 8261)
 //! ```
 //!
 //! A handshake may begin before it is signalled whose certificate to expect. Its keys are withheld until that is known.
@@ -15,6 +16,7 @@
 mod identity;
 mod records;
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,10 +37,12 @@ use crate::srtp::{MasterKey, Opener, Sealer, Suite};
 /// The label of RFC 5764 §4.2.
 const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
 /// Bytes that are taken of a peer for one handshake and its repetitions; a long certificate chain, sent ten times,
-/// stays below. Nothing but SRTP is expected afterwards, so there is no need for more.
+/// stays below. Data under the new keys is not counted: whoever takes it has limits of its own.
 const MAX_HANDSHAKE_BYTES: usize = 128 * 1024;
 /// How often a handshake that failed without proof of a wrong peer is begun again.
 const MAX_ATTEMPTS: u32 = 8;
+/// Data that waits for who takes it, in datagrams: what a peer repeats while nobody knows yet who it is.
+const MAX_WAITING_DATA: usize = 8;
 /// A client whose handshake stands still without any timer begins again after this long.
 const STALLED_AFTER: Duration = Duration::from_secs(4);
 /// The endpoint keys its associations by address; there is one, wherever its datagrams come from.
@@ -48,6 +52,7 @@ const WRONG_CERTIFICATE: &str = "the peer's certificate is not the one its descr
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
 const HELLO_REQUEST: u8 = 0;
 const SERVER_HELLO: u8 = 2;
 const HELLO_VERIFY_REQUEST: u8 = 3;
@@ -91,6 +96,7 @@ pub(crate) struct Association {
     peer: Peer,
     /// Keys of a handshake that was done before anybody said with whom.
     withheld: Option<Box<Keys>>,
+    data: VecDeque<BytesMut>,
     heard: Heard,
     active_at: Option<Instant>,
 }
@@ -133,6 +139,7 @@ impl Association {
             bytes: 0,
             peer,
             withheld: None,
+            data: VecDeque::new(),
             heard: Heard::default(),
             active_at: None,
         })
@@ -187,24 +194,45 @@ impl Association {
             State::Handshaking => false,
             State::Done => true,
         };
-        let records = self.admit(datagram, is_done, now);
-        self.bytes += records.len();
+        let (records, data_bytes) = self.admit(datagram, is_done, now);
+        self.bytes += records.len() - data_bytes;
         if records.is_empty() || self.bytes > MAX_HANDSHAKE_BYTES {
             return Step::Refused;
         }
         self.active_at = Some(now);
         let result = self.endpoint.read(now, PEER, None, records);
-        if is_done {
-            // Neither errors nor a close ends what the signalling holds together.
-            return Step::Nothing;
-        }
         match result {
             Ok(events) => {
                 let is_complete =
                     |event: &EndpointEvent| matches!(event, EndpointEvent::HandshakeComplete);
-                if events.iter().any(is_complete) { self.complete() } else { Step::Nothing }
+                let is_new = !is_done && events.iter().any(is_complete);
+                self.keep_data(events);
+                if is_new { self.complete() } else { Step::Nothing }
             }
+            // Neither errors nor a close ends what the signalling holds together.
+            Err(_) if is_done => Step::Nothing,
             Err(_) => self.begin_again(now),
+        }
+    }
+
+    /// Data of the peer, once it is known to be who was signalled.
+    pub(crate) fn poll_data(&mut self) -> Option<BytesMut> {
+        let is_known = matches!(self.state, State::Done) && !self.peer.is_unknown();
+        if is_known { self.data.pop_front() } else { None }
+    }
+
+    /// Sends data to the peer; what cannot be sent is lost, as on any line.
+    pub(crate) fn send(&mut self, data: &[u8], now: Instant) {
+        let _ = self.endpoint.write(now, PEER, data);
+    }
+
+    fn keep_data(&mut self, events: Vec<EndpointEvent>) {
+        for event in events {
+            if let EndpointEvent::ApplicationData(data) = event
+                && self.data.len() < MAX_WAITING_DATA
+            {
+                self.data.push_back(data);
+            }
         }
     }
 
@@ -241,12 +269,13 @@ impl Association {
         Some(datagram)
     }
 
-    /// The records of a datagram that may reach the handshake.
+    /// The records of a datagram that may reach the handshake, and how many bytes of them are data.
     ///
     /// In the clear only handshake messages and the change of ciphers are taken, and of these no hello that is not for
     /// our role: alerts in the clear are worth nothing, since anybody can send them (security row 3).
-    fn admit(&mut self, datagram: &[u8], is_done: bool, now: Instant) -> BytesMut {
+    fn admit(&mut self, datagram: &[u8], is_done: bool, now: Instant) -> (BytesMut, usize) {
         let mut admitted = BytesMut::with_capacity(datagram.len());
+        let mut data_bytes = 0;
         for record in Records(datagram) {
             let is_clear = record[3..5] == [0, 0];
             let is_taken = match record[0] {
@@ -258,9 +287,11 @@ impl Association {
             };
             if is_taken {
                 admitted.extend_from_slice(record);
+                let is_data = is_done && record[0] == APPLICATION_DATA;
+                data_bytes += if is_data { record.len() } else { 0 };
             }
         }
-        admitted
+        (admitted, data_bytes)
     }
 
     fn admits_message(&mut self, message: &[u8], is_done: bool, now: Instant) -> bool {
@@ -332,6 +363,7 @@ impl Association {
         }
         self.attempts += 1;
         self.bytes = 0;
+        self.data.clear();
         self.heard = Heard::default();
         self.peer.forget_certificate();
         self.endpoint = endpoint(self.role, &self.config);
