@@ -9,8 +9,7 @@
 
 mod errand;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use gateway_adapter::Event;
@@ -38,8 +37,6 @@ const TOO_SLOW: Duration = Duration::from_secs(24);
 const FRESH: Duration = Duration::from_secs(120);
 /// When those are to come back who found no room.
 const RETRY_AFTER: &str = "5";
-/// Requests with nonces of the past remembered at once.
-const MAX_STALE: usize = 1_000;
 /// Peers remembered to tell who is composing.
 const MAX_COMPOSERS: usize = 10_000;
 /// The longest name of a conversation taken.
@@ -59,18 +56,6 @@ pub(super) struct Post {
     composers: BTreeSet<String>,
     notes: u64,
     began: Began,
-    /// Requests rightly signed but with a nonce of the past.
-    stale: VecDeque<Stale>,
-}
-
-/// A request that was rightly signed with a nonce of the past, an earlier life's perhaps, which may
-/// have taken it. It comes again under the next number.
-#[derive(Debug)]
-struct Stale {
-    source: IpAddr,
-    call_id: String,
-    first: u32,
-    latest: u32,
 }
 
 /// A MESSAGE without an answer.
@@ -92,7 +77,6 @@ impl Post {
             composers: BTreeSet::new(),
             notes: 0,
             began,
-            stale: VecDeque::new(),
         }
     }
 
@@ -108,32 +92,6 @@ impl Post {
         let age_ms = self.began.ms.saturating_add(life_ms).saturating_sub(at_ms);
         let youth_ms = i64::try_from(FRESH.as_millis()).unwrap_or(i64::MAX);
         life < FRESH && (0..youth_ms).contains(&age_ms)
-    }
-
-    fn note_stale(&mut self, request: &Request, refusal: &Refusal, flow: Flow) {
-        let is_stale = refusal.headers.iter().any(|(_, value)| value.ends_with("stale=true"));
-        let first = self.first_number(request, flow);
-        let fields = request.fields();
-        if let (true, Some(call_id), Some((latest, _))) =
-            (is_stale, fields.call_id(), fields.cseq())
-        {
-            if self.stale.len() >= MAX_STALE {
-                self.stale.pop_front();
-            }
-            let source = flow.remote.ip();
-            self.stale.push_back(Stale { source, call_id, first: first.unwrap_or(latest), latest });
-        }
-    }
-
-    /// The number under which a request came first, where it was stale then.
-    fn first_number(&self, request: &Request, flow: Flow) -> Option<u32> {
-        let (call_id, (number, _)) = (request.fields().call_id()?, request.fields().cseq()?);
-        let is_next = |stale: &&Stale| {
-            stale.source == flow.remote.ip()
-                && stale.call_id == call_id
-                && stale.latest.checked_add(1) == Some(number)
-        };
-        self.stale.iter().rev().find(is_next).map(|stale| stale.first)
     }
 
     fn learn_composer(&mut self, peer: String) {
@@ -155,7 +113,6 @@ impl Agent {
         let event = match self.read_message(id, &request, flow, now) {
             Ok(event) => event,
             Err(refusal) => {
-                self.post.note_stale(&request, &refusal, flow);
                 self.stack.respond(id, refusal.response(&request), now);
                 return;
             }
@@ -184,7 +141,8 @@ impl Agent {
             return Err(Refusal::new(482));
         }
         let caller = self.caller(request, flow, now)?;
-        let number = self.post.first_number(request, flow);
+        let is_proven = caller.origin.account.is_some();
+        let number = is_proven.then(|| self.guard.first_number(request, "Authorization")).flatten();
         let content = message::read(fields, request.body(), number)?;
         Ok(match content {
             Content::Text(text) => Some(received(IntakeId(id.0), request, caller, text)),

@@ -24,6 +24,7 @@ mod failover;
 mod lives;
 mod messages;
 mod release;
+mod repeats;
 mod trunks;
 mod within;
 

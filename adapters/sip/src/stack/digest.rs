@@ -7,6 +7,7 @@
 //! ```
 
 mod client;
+mod nonce;
 mod server;
 
 use md5::{Digest as _, Md5};

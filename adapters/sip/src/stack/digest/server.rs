@@ -1,18 +1,17 @@
 //! Challenging and judging (RFC 7616 §3.3 and §3.5).
 //!
-//! A nonce carries its own time and a MAC, so a flood of challenges costs no memory; only nonces
-//! that were answered rightly are remembered, to refuse the same nonce count twice.
+//! Only nonces that were answered rightly are remembered, to refuse the same nonce count twice.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use ring::hmac;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use super::nonce::{self, Nonces};
 use super::{Algorithm, Params, Proof, quote};
-use crate::stack::tokens::{Tokens, hex};
+use crate::stack::tokens::Tokens;
 use crate::stack::wire::{Request, Uri};
 
 /// How long a nonce is good.
@@ -66,9 +65,7 @@ pub enum Verdict {
 /// Guards one realm.
 pub struct Guard {
     realm: String,
-    key: hmac::Key,
-    started: Instant,
-    serial: u64,
+    nonces: Nonces,
     /// Of every nonce answered rightly, by serial: the highest count and the 64 below it.
     spent: BTreeMap<u64, Spent>,
     /// Nonces up to this serial that are not in `spent` may have been answered and forgotten.
@@ -85,12 +82,9 @@ struct Spent {
 impl Guard {
     /// Guards `realm` with a key of its own.
     pub fn new(realm: &str, tokens: &mut Tokens, now: Instant) -> Self {
-        let key = Zeroizing::new(format!("{}{}", tokens.token(), tokens.token()));
         Self {
             realm: realm.to_owned(),
-            key: hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()),
-            started: now,
-            serial: 0,
+            nonces: Nonces::new(tokens, now),
             spent: BTreeMap::new(),
             floor: 0,
             decoy: Secret::new("", realm, &tokens.token()),
@@ -109,8 +103,9 @@ impl Guard {
         } else {
             &[Algorithm::Sha256, Algorithm::Md5]
         };
+        let first = self.first_number(request, "Authorization");
         let mut challenge = |algorithm: &Algorithm| {
-            let nonce = self.nonce(now);
+            let nonce = self.nonces.make(request, first, now);
             let stale = if is_stale { ", stale=true" } else { "" };
             format!(
                 "Digest realm={}, nonce=\"{nonce}\", algorithm={}, qop=\"auth\"{stale}",
@@ -130,13 +125,25 @@ impl Guard {
         find: impl FnOnce(&str) -> Option<&'a Secret>,
         now: Instant,
     ) -> Verdict {
-        let offered = request.fields().texts(header);
-        let params = offered
-            .iter()
-            .filter_map(|value| Params::parse(value))
-            .find(|params| params.get("realm") == Some(&self.realm));
-        let Some(params) = params else { return Verdict::Absent };
+        let Some(params) = self.params(request, header) else { return Verdict::Absent };
         self.judge_params(&params, request, find, now).unwrap_or(Verdict::Refused)
+    }
+
+    /// The CSeq number under which a request came first: that of the first challenged one, where
+    /// this is a MESSAGE that comes again because it was challenged, by whatever life; else its own.
+    /// To be believed of who is proven.
+    pub fn first_number(&self, request: &Request, header: &str) -> Option<u32> {
+        let params = self.params(request, header);
+        let nonce = params.as_ref().and_then(|params| params.get("nonce"));
+        let first = nonce.and_then(|nonce| nonce::first_number(nonce, request));
+        first.or_else(|| request.fields().cseq().map(|(number, _)| number))
+    }
+
+    /// The credentials for our realm.
+    fn params(&self, request: &Request, header: &str) -> Option<Params> {
+        let offered = request.fields().texts(header);
+        let mut all = offered.iter().filter_map(|value| Params::parse(value));
+        all.find(|params| params.get("realm") == Some(&self.realm))
     }
 
     fn judge_params<'a>(
@@ -177,21 +184,11 @@ impl Guard {
         })
     }
 
-    fn nonce(&mut self, now: Instant) -> String {
-        self.serial += 1;
-        let age = now.saturating_duration_since(self.started).as_millis();
-        let age = u64::try_from(age).unwrap_or(u64::MAX);
-        let mut body = [0; 16];
-        body[..8].copy_from_slice(&age.to_be_bytes());
-        body[8..].copy_from_slice(&self.serial.to_be_bytes());
-        let mac = hmac::sign(&self.key, &body);
-        hex(&[&body[..], &mac.as_ref()[..16]].concat())
-    }
-
     /// Uses up one count of a nonce; `false` when the nonce is not ours, too old, or used so
     /// before.
     pub(super) fn spend(&mut self, nonce: &str, count: u32, now: Instant) -> bool {
-        let Some(serial) = self.serial_of(nonce, now) else { return false };
+        let made = self.nonces.read(nonce, now).filter(|made| made.age <= NONCE_LIFE);
+        let Some(serial) = made.map(|made| made.serial) else { return false };
         if !self.spent.contains_key(&serial) && serial <= self.floor {
             return false;
         }
@@ -204,19 +201,6 @@ impl Guard {
             }
         }
         true
-    }
-
-    fn serial_of(&self, nonce: &str, now: Instant) -> Option<u64> {
-        let bytes = unhex(nonce)?;
-        let (body, mac) = bytes.split_at(16);
-        let right = hmac::sign(&self.key, body);
-        if !bool::from(right.as_ref()[..16].ct_eq(mac)) {
-            return None;
-        }
-        let (age, serial) = body.split_at(8);
-        let made = Duration::from_millis(u64::from_be_bytes(age.try_into().ok()?));
-        let age = now.saturating_duration_since(self.started).checked_sub(made)?;
-        (age <= NONCE_LIFE).then_some(u64::from_be_bytes(serial.try_into().ok()?))
     }
 }
 
@@ -273,17 +257,4 @@ fn is_same_resource(uri: &str, request: &Request) -> bool {
     let Some(signed) = Uri::parse(uri) else { return false };
     let asked = request.uri();
     signed.host() == asked.host() && (signed.user().is_none() || signed.user() == asked.user())
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let digits = text.as_bytes();
-    if digits.len() != 64 {
-        return None;
-    }
-    let mut out = [0; 32];
-    for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
-        let pair = std::str::from_utf8(pair).ok()?;
-        *byte = u8::from_str_radix(pair, 16).ok()?;
-    }
-    Some(out)
 }

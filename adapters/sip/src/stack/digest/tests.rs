@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::stack::tokens::Tokens;
-use crate::stack::wire::{Request, Response};
+use crate::stack::wire::{Method, Request, Response};
 use crate::testing::{request, start};
 
 fn register() -> Request {
@@ -195,6 +195,16 @@ fn basic_and_auth_int_alone_are_never_answered() {
 }
 
 proptest! {
+    #[test]
+    fn no_nonce_makes_its_reader_panic(nonce in "[0-9a-f]{0,100}|\\PC{0,60}|[0-9a-f]{96}") {
+        let mut message = register();
+        for method in [Method::Message, Method::Register] {
+            message.set("CSeq", &format!("{} {method}", u32::MAX));
+            let _ = nonce::first_number(&nonce, &message);
+            prop_assert!(!guard(start()).spend(&nonce, 1, start()));
+        }
+    }
+
     #[test]
     fn a_count_is_good_once_however_counts_come(counts in prop::collection::vec(1u32..80, 1..60)) {
         let now = start();
