@@ -7,6 +7,8 @@ mod attacks_media;
 mod attacks_sip;
 mod attacks_ws;
 mod calls;
+mod certificates;
+mod channel;
 mod crashes;
 mod dialplan;
 mod digits;

@@ -14,6 +14,7 @@ mod edge;
 mod metrics;
 mod outlet;
 mod resolver;
+mod watched;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -33,6 +34,7 @@ pub use outlet::Outlet;
 pub use resolver::{
     Draft, Lookup, Prospect, Query, Resolver, Target, Transport, WayAhead, resolver,
 };
+pub use watched::Watched;
 
 /// How many commands or events may wait in a channel.
 pub const CHANNEL_CAPACITY: usize = 4096;

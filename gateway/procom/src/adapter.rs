@@ -20,7 +20,6 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
-use tokio_rustls::TlsAcceptor;
 
 use crate::accounts::Accounts;
 use crate::config::ProcomConfig;
@@ -29,7 +28,7 @@ use crate::hub::{Closing, Hub, Now, Output, Setup, Verdict};
 use crate::secret::Secret;
 use crate::server::{self, Context, FromSocket, Pace, Policy, ToSocket};
 use crate::session::{SessionId, SocketId, TRUNK};
-use crate::tls::{self, Identity};
+use crate::tls::Shown;
 use crate::token::Tokens;
 use crate::verifier::Verifier;
 
@@ -40,7 +39,7 @@ const INBOX_FRAMES: usize = 256;
 pub struct ProcomAdapter {
     listener: TcpListener,
     address: SocketAddr,
-    identity: Option<Identity>,
+    certificate: Option<Shown>,
     config: ProcomConfig,
     accounts: Arc<Accounts>,
     tokens: Tokens,
@@ -70,17 +69,20 @@ impl ProcomAdapter {
         state: &Path,
     ) -> Result<(Self, Bound), AdapterFailed> {
         config.check().map_err(|why| AdapterFailed::new("use the section [procom]", why))?;
-        let identity = if config.plain { None } else { Some(tls::load(&config, state)?) };
+        let certificate = match config.plain {
+            true => None,
+            false => Some(Shown::load(&config, state, Instant::now())?),
+        };
         let what = || format!("bind procom {}", config.listen);
         let listener =
             TcpListener::bind(config.listen).map_err(|why| AdapterFailed::new(what(), why))?;
         listener.set_nonblocking(true).map_err(|why| AdapterFailed::new(what(), why))?;
         let address = listener.local_addr().map_err(|why| AdapterFailed::new(what(), why))?;
-        let fingerprint = identity.as_ref().map(|identity| identity.fingerprint.clone());
+        let fingerprint = certificate.as_ref().map(|shown| shown.fingerprint().to_owned());
         let adapter = Self {
             listener,
             address,
-            identity,
+            certificate,
             config,
             accounts: Arc::new(accounts),
             tokens,
@@ -117,17 +119,19 @@ async fn run(adapter: ProcomAdapter, edge: Edge) -> Result<(), AdapterFailed> {
         .map_err(|why| AdapterFailed::new("listen for procom", why))?;
     let (to_hub, mut from_sockets) = mpsc::channel(INBOX_FRAMES);
     let (stop, stopped) = oneshot::channel();
+    let certificate = adapter.certificate.map(Arc::new);
+    let is_configured = certificate.as_ref().is_some_and(|shown| shown.is_configured());
     let context = Context {
-        tls: adapter.identity.as_ref().map(|identity| TlsAcceptor::from(identity.server.clone())),
         policy: Arc::new(Policy {
-            is_tls: adapter.identity.is_some(),
+            is_tls: certificate.is_some(),
             is_loopback: adapter.address.ip().to_canonical().is_loopback(),
-            is_strict_transport: adapter.identity.is_some_and(|identity| identity.is_configured),
+            is_strict_transport: is_configured,
             origins: adapter.config.origins.clone(),
         }),
         pace: adapter.pace,
         limits: Arc::new(adapter.config.limits.clone()),
         to_hub,
+        tls: certificate,
     };
     let mut server = JoinSet::new();
     server.spawn(server::serve(listener, context, stopped));

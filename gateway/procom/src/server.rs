@@ -18,7 +18,7 @@ mod upgrade;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -32,11 +32,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinSet};
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
 
 use crate::attempts::network;
 use crate::config::Limits;
 use crate::session::{Peer, SocketId};
+use crate::tls::Shown;
 
 pub(crate) use socket::{FromSocket, ToSocket};
 pub(crate) use upgrade::Policy;
@@ -80,7 +80,7 @@ impl Default for Pace {
 /// What every connection needs.
 #[derive(Clone)]
 pub(crate) struct Context {
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<Arc<Shown>>,
     pub(crate) policy: Arc<Policy>,
     pub(crate) pace: Pace,
     pub(crate) limits: Arc<Limits>,
@@ -144,7 +144,8 @@ async fn connection(stream: TcpStream, address: SocketAddr, socket: SocketId, co
     let ip = address.ip().to_canonical();
     match &context.tls {
         None => http(stream, ip, socket, &context).await,
-        Some(tls) => {
+        Some(shown) => {
+            let tls = shown.acceptor(Instant::now());
             if let Ok(Ok(stream)) = timeout(context.pace.head, tls.accept(stream)).await {
                 http(stream, ip, socket, &context).await;
             }

@@ -7,15 +7,17 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use gateway_adapter::AdapterFailed;
+use gateway_adapter::{AdapterFailed, Watched};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use ring::digest::{SHA256, digest};
 use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
 
 use crate::config::ProcomConfig;
 
@@ -23,31 +25,83 @@ use crate::config::ProcomConfig;
 const CERTIFICATE_FILE: &str = "procom-certificate.pem";
 const KEY_FILE: &str = "procom-key.pem";
 
-/// What TLS is spoken with.
-#[derive(Clone, Debug)]
-pub(crate) struct Identity {
-    pub(crate) server: Arc<ServerConfig>,
-    /// SHA-256 of the certificate, in hexadecimal pairs with colons.
-    pub(crate) fingerprint: String,
-    /// It is not self-made, so browsers may insist on it.
-    pub(crate) is_configured: bool,
+/// One certificate, as it was read.
+struct Identity {
+    server: Arc<ServerConfig>,
+    fingerprint: String,
+    is_configured: bool,
 }
 
-/// Reads the certificate, or makes one where there is none.
-///
-/// # Errors
-/// A file cannot be read or written, or holds something else.
-pub(crate) fn load(config: &ProcomConfig, state: &Path) -> Result<Identity, AdapterFailed> {
-    let (certificate, key, is_configured) = match (&config.certificate, &config.key) {
-        (Some(certificate), Some(key)) => (certificate.clone(), key.clone(), true),
-        _ => {
-            let (certificate, key) = (state.join(CERTIFICATE_FILE), state.join(KEY_FILE));
-            if !(certificate.exists() && key.exists()) {
-                make(config, &certificate, &key)?;
+/// The certificate that is shown now: who renews the files need not restart the gateway.
+pub(crate) struct Shown {
+    config: ProcomConfig,
+    state: PathBuf,
+    first: Identity,
+    latest: Mutex<(TlsAcceptor, Watched)>,
+}
+
+impl Shown {
+    /// Reads the certificate, or makes one where there is none.
+    ///
+    /// # Errors
+    /// A file cannot be read or written, or holds something else.
+    pub(crate) fn load(
+        config: &ProcomConfig,
+        state: &Path,
+        now: Instant,
+    ) -> Result<Self, AdapterFailed> {
+        let (certificate, key, _) = files(config, state);
+        let watched = Watched::new([certificate, key], now);
+        let first = load(config, state)?;
+        let acceptor = TlsAcceptor::from(Arc::clone(&first.server));
+        let latest = Mutex::new((acceptor, watched));
+        Ok(Self { config: config.clone(), state: state.to_owned(), first, latest })
+    }
+
+    /// SHA-256 of the certificate the gateway began with, in hexadecimal pairs with colons.
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.first.fingerprint
+    }
+
+    /// It is not self-made, so browsers may insist on it.
+    pub(crate) const fn is_configured(&self) -> bool {
+        self.first.is_configured
+    }
+
+    /// What the next connection is spoken to with. Files that cannot be used are told of, and what
+    /// was shown before stays.
+    pub(crate) fn acceptor(&self, now: Instant) -> TlsAcceptor {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest.1.has_changed(now) {
+            match load(&self.config, &self.state) {
+                Ok(identity) => {
+                    tracing::info!(
+                        fingerprint = identity.fingerprint,
+                        "a new certificate is shown"
+                    );
+                    latest.0 = TlsAcceptor::from(identity.server);
+                }
+                Err(fault) => tracing::error!(%fault, "the old certificate stays"),
             }
-            (certificate, key, false)
         }
-    };
+        latest.0.clone()
+    }
+}
+
+/// The certificate, its key, and whether they were configured.
+fn files(config: &ProcomConfig, state: &Path) -> (PathBuf, PathBuf, bool) {
+    match (&config.certificate, &config.key) {
+        (Some(certificate), Some(key)) => (certificate.clone(), key.clone(), true),
+        _ => (state.join(CERTIFICATE_FILE), state.join(KEY_FILE), false),
+    }
+}
+
+fn load(config: &ProcomConfig, state: &Path) -> Result<Identity, AdapterFailed> {
+    let (certificate, key, is_configured) = files(config, state);
+    let is_there = certificate.exists() && key.exists();
+    if !is_configured && !is_there {
+        make(config, &certificate, &key)?;
+    }
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&certificate)
         .and_then(Iterator::collect)
         .map_err(|fault| failed("read", &certificate, fault))?;
@@ -112,4 +166,31 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), AdapterFailed> {
 
 fn failed(verb: &str, path: &Path, why: impl ToString) -> AdapterFailed {
     AdapterFailed::new(format!("{verb} {}", path.display()), why)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_renewed_certificate_is_shown_and_a_broken_one_is_not() {
+        let state = std::env::temp_dir().join(format!("procom-shown-{}", std::process::id()));
+        let config = ProcomConfig::default();
+        #[expect(clippy::disallowed_methods, reason = "a test needs some instant to begin with")]
+        let start = Instant::now();
+        let shown = Shown::load(&config, &state, start).unwrap();
+        let at = |seconds| {
+            let acceptor = shown.acceptor(start + Duration::from_secs(seconds));
+            Arc::as_ptr(acceptor.config())
+        };
+        let first = at(1);
+        fs::write(state.join(CERTIFICATE_FILE), "half of one").unwrap();
+        assert_eq!(at(2), first, "the old one stays");
+        fs::remove_file(state.join(CERTIFICATE_FILE)).unwrap();
+        assert_ne!(load(&config, &state).unwrap().fingerprint, shown.fingerprint());
+        assert_ne!(at(3), first);
+        fs::remove_dir_all(&state).unwrap();
+    }
 }

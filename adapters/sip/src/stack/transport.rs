@@ -1,4 +1,7 @@
+#![expect(clippy::disallowed_methods, reason = "a shell: it looks after its files now and then")]
 //! The sockets: UDP, TCP and TLS, IPv4 and IPv6 (RFC 3261 §18). The shell of the stack.
+//!
+//! Certificates that others renew are read again; running connections keep theirs.
 //!
 //! One owner, no locks: listeners and connections are tasks that tell the owner of a `Notice`;
 //! the owner keeps the table of links and hands on what the stack must see.
@@ -18,9 +21,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use gateway_adapter::Watched;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 
@@ -88,6 +92,7 @@ pub struct Transports {
     /// The latest INVITEs sent by UDP, and whereto.
     invites: VecDeque<(SocketAddr, TransactionId)>,
     tls: tls::Contexts,
+    files: Watched,
     advertised: Advertised,
     listening: Vec<(Transport, SocketAddr)>,
     next_link: u64,
@@ -100,7 +105,9 @@ impl Transports {
     /// When an address cannot be bound or a certificate cannot be used.
     pub fn bind(settings: Settings) -> io::Result<Self> {
         let (notify, notices) = mpsc::channel(NOTICES);
+        let files = settings.files();
         let mut transports = Self {
+            files: Watched::new(files, Instant::now()),
             tls: tls::Contexts::load(&settings)?,
             sockets: BTreeMap::new(),
             connections: HashMap::new(),
@@ -137,18 +144,23 @@ impl Transports {
         &self.listening
     }
 
-    /// Reads certificates and trust anchors again; running connections keep theirs.
-    ///
-    /// # Errors
-    /// When a file cannot be used; the old ones stay then.
-    pub fn reload(&mut self) -> io::Result<()> {
-        self.tls = tls::Contexts::load(&self.settings)?;
-        Ok(())
-    }
-
     /// How many connections are open.
     pub fn connections(&self) -> usize {
         self.connections.len()
+    }
+
+    /// Reads certificates and trust anchors that were written anew. Those that cannot be used are
+    /// told of, and the old ones stay.
+    fn renew(&mut self) {
+        if self.files.has_changed(Instant::now()) {
+            match tls::Contexts::load(&self.settings) {
+                Ok(contexts) => {
+                    tracing::info!("new SIP certificates are used");
+                    self.tls = contexts;
+                }
+                Err(fault) => tracing::error!(%fault, "the old SIP certificates stay"),
+            }
+        }
     }
 
     fn bind_udp(&mut self, address: SocketAddr) -> io::Result<()> {
@@ -254,6 +266,7 @@ impl Transports {
         let (link, queue) = self.register(Target::new(transport, remote));
         let flow = Flow { transport, remote, link };
         let task = stream::Task::new(flow, queue, self.notify.clone(), self.settings.idle);
+        self.renew();
         match (transport, self.tls.acceptor()) {
             (Transport::Tls, Some(acceptor)) => {
                 tokio::spawn(task.accept_tls(acceptor, stream));
@@ -345,6 +358,7 @@ impl Transports {
         if self.connections.len() >= self.settings.max_connections {
             return None;
         }
+        self.renew();
         let connector = match (target.transport, &target.server_name) {
             (Transport::Tls, Some(name)) => Some(self.tls.connector(name)?),
             (Transport::Tls, None) => return None,

@@ -50,6 +50,11 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The files of certificates that were configured.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        [&self.certificate, &self.key, &self.ca_file].into_iter().flatten().cloned().collect()
+    }
+
     /// The address to tell others instead of a bound one: the configured one of its family, or,
     /// where all addresses were bound, the one the system would send from.
     pub(super) fn reached_at(&self, bound: IpAddr) -> IpAddr {
