@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{KNOT, Knot, ZoneText, in_private_network};
+use common::{KNOT, Knot, Unbound, ZoneText, in_private_network};
 use dialplan::config::{DnsConfig, Targets};
 use dialplan::dns::{Dns, Resolver, resolve, sip_targets};
 use dialplan::lookup::{Answer, Failure, Kind, LookupFault, Proof, Question, Record};
@@ -407,6 +407,30 @@ fn questions_go_over_tls_where_the_configuration_says_so() {
         let answer = ask(&Resolver::new(&config).unwrap(), "h.signed.test", Kind::A).await;
         assert!(matches!(answer, Answer::Failed(_)), "a certificate of another name: {answer:?}");
         front.abort();
+    });
+}
+
+#[test]
+fn questions_go_over_https_where_the_configuration_says_so() {
+    in_private_network("questions_go_over_https_where_the_configuration_says_so", async || {
+        let big = big();
+        let knot = Knot::start("https", &zones(&big), &[]);
+        let certified = rcgen::generate_simple_self_signed(["dns.test".to_owned()]).unwrap();
+        let ca = knot.folder.join("certificate.pem");
+        std::fs::write(&ca, certified.cert.pem()).unwrap();
+        std::fs::write(knot.folder.join("key.pem"), certified.signing_key.serialize_pem()).unwrap();
+        let _unbound = Unbound::start(&knot.folder, 8443);
+        let mut config = knot.dns(&["https://127.0.0.1:8443/dns-query#dns.test"]);
+        config.ca = Some(ca);
+        let answer = ask(&Resolver::new(&config).unwrap(), "h.signed.test", Kind::A).await;
+        assert_eq!((proof(&answer), records(&answer)), (Proof::Secure, vec!["127.0.0.5".into()]));
+        for other in
+            ["https://127.0.0.1:8443/dns-query#other.test", "https://127.0.0.1:8443/no#dns.test"]
+        {
+            config.servers = vec![other.into()];
+            let answer = ask(&Resolver::new(&config).unwrap(), "h.signed.test", Kind::A).await;
+            assert!(matches!(answer, Answer::Failed(_)), "another name or path: {answer:?}");
+        }
     });
 }
 

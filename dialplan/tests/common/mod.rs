@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! #[test] --again, in unshare -n--> the same test --starts--> knotd on 127.0.0.1:5300
+//!                                                    `------> unbound, DNS over HTTPS before it
 //! ```
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests: helpers may fail loudly")]
 
 use std::env;
 use std::fs;
-use std::net::UdpSocket;
+use std::net::{TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -20,6 +21,9 @@ use dialplan::dns::Resolver;
 const INSIDE: &str = "DIALPLAN_TEST_INSIDE";
 /// Where Knot listens.
 pub(crate) const KNOT: &str = "127.0.0.1:5300";
+
+/// What these tests need.
+const PROGRAMS: [&str; 5] = ["knotd", "keymgr", "unbound", "unshare", "ip"];
 
 /// Runs a test in a network of its own. A missing program is a printed skip, or a failure where
 /// `PROCOM_REQUIRE_PEERS=1`.
@@ -33,8 +37,7 @@ pub(crate) fn in_private_network(test: &str, body: impl AsyncFnOnce()) {
             .iter()
             .any(|dir| Path::new(dir).join(program).exists())
     };
-    let missing: Vec<_> =
-        ["knotd", "keymgr", "unshare", "ip"].into_iter().filter(|program| !has(program)).collect();
+    let missing: Vec<_> = PROGRAMS.into_iter().filter(|program| !has(program)).collect();
     if !missing.is_empty() {
         let is_required = env::var("PROCOM_REQUIRE_PEERS").is_ok_and(|value| value == "1");
         assert!(!is_required, "missing: {missing:?}");
@@ -166,6 +169,49 @@ impl Drop for Knot {
         if !std::thread::panicking() {
             let _ = fs::remove_dir_all(&self.folder);
         }
+    }
+}
+
+/// Unbound, which hands on what it is asked over HTTPS (RFC 8484) to Knot.
+pub(crate) struct Unbound(Child);
+
+impl Unbound {
+    /// Serves with the certificate `certificate.pem` and the key `key.pem` of this folder.
+    pub(crate) fn start(folder: &Path, port: u16) -> Self {
+        let at = folder.display();
+        let text = format!(
+            "server:\n  interface: 127.0.0.1@{port}\n  https-port: {port}\n\
+             \x20 tls-service-pem: \"{at}/certificate.pem\"\n  tls-service-key: \"{at}/key.pem\"\n\
+             \x20 http-endpoint: \"/dns-query\"\n  do-not-query-localhost: no\n\
+             \x20 local-zone: \"test.\" nodefault\n  module-config: \"iterator\"\n  chroot: \"\"\n  directory: \"{at}\"\n\
+             \x20 username: \"\"\n  pidfile: \"\"\n  use-syslog: no\n  do-daemonize: no\n\
+             remote-control:\n  control-enable: no\n\
+             forward-zone:\n  name: \".\"\n  forward-addr: 127.0.0.1@5300\n"
+        );
+        fs::write(folder.join("unbound.conf"), text).unwrap();
+        let log = fs::File::create(folder.join("unbound.log")).unwrap();
+        let child = Command::new("unbound")
+            .arg("-c")
+            .arg(folder.join("unbound.conf"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let log = || fs::read_to_string(folder.join("unbound.log")).unwrap();
+            assert!(begun.elapsed() < Duration::from_secs(10), "Unbound is silent: {}", log());
+            std::thread::sleep(Duration::from_millis(30));
+        }
+        Self(child)
+    }
+}
+
+impl Drop for Unbound {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
