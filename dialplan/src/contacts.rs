@@ -3,9 +3,12 @@
 //! They come from a file of vCards (RFC 6350), or with a call: a caller's own record of whom they
 //! call is used for that call and kept nowhere.
 
+mod merge;
 mod vcard;
 
 use std::collections::BTreeMap;
+
+pub use merge::Imported;
 
 /// Most contacts kept.
 pub const MAX_CONTACTS: usize = 20_000;

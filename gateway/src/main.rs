@@ -1,4 +1,4 @@
-//! The command line: `demo`, `run`, `check`, `explain`, `passwd`.
+//! The command line: `demo`, `run`, `check`, `explain`, `contacts`, `widget`, `passwd`.
 #![expect(clippy::print_stdout, reason = "a command line talks on standard output")]
 
 use std::io::{IsTerminal, Read};
@@ -11,6 +11,7 @@ use dialplan::config::Targets;
 use gateway_procom::Tokens;
 use nix::sys::resource::{Resource, setrlimit};
 use procom_gateway::config::Config;
+use procom_gateway::contacts::Book;
 use procom_gateway::demo::Demo;
 use procom_gateway::explain::{self, Question};
 use procom_gateway::house::House;
@@ -91,8 +92,32 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = "/etc/procom-gateway/gateway.toml")]
         config: PathBuf,
     },
+    /// The contacts of a configuration: its file of vCards.
+    Contacts {
+        #[command(subcommand)]
+        action: ContactsAction,
+        /// The configuration.
+        #[arg(
+            long,
+            global = true,
+            value_name = "FILE",
+            default_value = "/etc/procom-gateway/gateway.toml"
+        )]
+        config: PathBuf,
+    },
     /// Reads a password and prints its hash, for `password_hash` of an account.
     Passwd,
+}
+
+#[derive(Subcommand)]
+enum ContactsAction {
+    /// Takes the vCards (4.0 or 3.0) of a file in. Who is known by name gets what is new.
+    Import {
+        /// The file to read.
+        file: PathBuf,
+    },
+    /// Prints all contacts as vCard 4.0.
+    Export,
 }
 
 fn main() -> ExitCode {
@@ -109,6 +134,7 @@ fn main() -> ExitCode {
         Command::Widget { gateway, to, out, name, days, config } => {
             widget(Order { gateway, to, name, days }, &config, &out)
         }
+        Command::Contacts { action, config } => contacts(&action, &config),
         Command::Passwd => passwd(),
     };
     match outcome {
@@ -227,6 +253,15 @@ fn check(path: &Path) -> Result<(), String> {
 fn explain(path: &Path, question: &Question, as_json: bool) -> Result<(), String> {
     let config = Config::load(path).map_err(|why| why.to_string())?;
     println!("{}", explain::explain(&config, question, as_json)?.trim_end());
+    Ok(())
+}
+
+fn contacts(action: &ContactsAction, config: &Path) -> Result<(), String> {
+    let book = Book::of(&Config::load(config).map_err(|why| why.to_string())?)?;
+    match action {
+        ContactsAction::Import { file } => println!("{}", book.import(file)?),
+        ContactsAction::Export => print!("{}", book.export()?),
+    }
     Ok(())
 }
 
