@@ -1,7 +1,7 @@
 //! A bare SIP sender for tests that attack: whatever bytes, over UDP, TCP or TLS, and whatever
 //! comes back.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,12 +53,16 @@ impl SipClient {
 
     /// Returns our own address.
     pub fn local(&self) -> SocketAddr {
-        let address = match self {
-            Self::Udp(socket) => socket.local_addr(),
-            Self::Tcp(stream) => stream.local_addr(),
-            Self::Tls(stream) => stream.sock.local_addr(),
-        };
-        address.expect("an open socket has an address")
+        self.local_if_open().expect("an open socket has an address")
+    }
+
+    /// Returns our own address while the socket has one.
+    pub fn local_if_open(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Udp(socket) => socket.local_addr().ok(),
+            Self::Tcp(stream) => stream.local_addr().ok(),
+            Self::Tls(stream) => stream.sock.local_addr().ok(),
+        }
     }
 
     /// Sends bytes as they are.
@@ -90,6 +94,39 @@ impl SipClient {
         };
         buffer.truncate(length.unwrap_or(0));
         buffer
+    }
+
+    /// Returns what comes back on a stream within the time, empty when nothing came.
+    ///
+    /// # Errors
+    /// The other side has closed, or the connection is lost.
+    pub fn read_on(&mut self, within: Duration) -> std::io::Result<Vec<u8>> {
+        let mut buffer = vec![0; 65_536];
+        let read = match self {
+            Self::Udp(socket) => {
+                socket.set_read_timeout(Some(within))?;
+                socket.recv(&mut buffer)
+            }
+            Self::Tcp(stream) => {
+                stream.set_read_timeout(Some(within))?;
+                stream.read(&mut buffer)
+            }
+            Self::Tls(stream) => {
+                stream.sock.set_read_timeout(Some(within))?;
+                stream.read(&mut buffer)
+            }
+        };
+        match read {
+            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+            Ok(length) => {
+                buffer.truncate(length);
+                Ok(buffer)
+            }
+            Err(why) if matches!(why.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Ok(Vec::new())
+            }
+            Err(why) => Err(why),
+        }
     }
 
     /// Sends a request and returns the status code of the first answer that is not 100.
