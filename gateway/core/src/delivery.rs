@@ -66,6 +66,15 @@ impl Patience {
         let part = u32::try_from(draw % 1001).unwrap_or(0);
         whole / 2 + whole / 2 * part / 1000
     }
+
+    /// The same where the far side has said how long it wants to be left alone: at least that, as
+    /// far as this is no longer than the longest wait, and a little spread.
+    #[must_use]
+    pub fn wait_at_least(&self, told: Duration, failures: u32, draw: u64) -> Duration {
+        let own = self.wait(failures, draw);
+        let told = told.min(self.longest_retry);
+        if told < own { own } else { told + self.wait(1, draw) / 2 }
+    }
 }
 
 /// A message that is durable, and the hops it may take.

@@ -10,6 +10,7 @@
 //! recipient is one delivery with a [`DeliveryId`] of its own. A body is never shown by `Debug`.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::address::Address;
 use crate::cause::Cause;
@@ -237,6 +238,8 @@ pub enum Handover {
     Taken(Status),
     /// Not now: nobody is there, no answer came, the network is overloaded. To be tried again.
     Later(Cause, String),
+    /// Not now, and by the far side's word not before that time has passed.
+    After(Duration, Cause, String),
     /// Not by this way, ever: the cause, and a sentence for the sender, with the limit if one is it.
     Never(Cause, String),
 }

@@ -247,12 +247,16 @@ impl World {
                 self.refused.insert(refusal);
                 Handover::Never(Cause::NotFound, "never".to_owned())
             }
+            6 if is_there => {
+                let wait = Duration::from_secs(how as u64 * 7);
+                Handover::After(wait, Cause::Overload, "much later".to_owned())
+            }
             0..7 if is_there => Handover::Later(Cause::Overload, "later".to_owned()),
             _ => Handover::Later(Cause::Unreachable, "nobody".to_owned()),
         };
         let attempt = self.attempts.get_mut(&hop.id).expect("it flew");
         attempt.1 = false;
-        if matches!(handover, Handover::Later(..)) {
+        if matches!(handover, Handover::Later(..) | Handover::After(..)) {
             attempt.0 += 1;
         }
         let moment = self.moment();

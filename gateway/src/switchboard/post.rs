@@ -262,7 +262,7 @@ impl Post {
         let Some(way) = self.all.way_of(hop) else { return handover };
         let outcome = match &handover {
             Handover::Taken(status) => status.as_str(),
-            Handover::Later(..) => "later",
+            Handover::Later(..) | Handover::After(..) => "later",
             Handover::Never(..) => "never",
         };
         self.count(&way.trunk, "out", outcome);
@@ -273,7 +273,10 @@ impl Post {
             {
                 Handover::Later(Cause::NoAnswer, why)
             }
-            Handover::Taken(_) | Handover::Later(..) | Handover::Never(..) => handover,
+            Handover::Taken(_)
+            | Handover::Later(..)
+            | Handover::After(..)
+            | Handover::Never(..) => handover,
         }
     }
 

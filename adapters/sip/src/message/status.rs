@@ -28,7 +28,11 @@ pub(crate) fn handover(response: &Response, is_phone: bool) -> Handover {
     }
     let meaning = cause::from_status(status);
     let why = reason(response);
-    if is_passing(status) { Handover::Later(meaning, why) } else { Handover::Never(meaning, why) }
+    match response.fields().retry_after() {
+        _ if !is_passing(status) => Handover::Never(meaning, why),
+        Some(wait) => Handover::After(wait, meaning, why),
+        None => Handover::Later(meaning, why),
+    }
 }
 
 /// Whether the same message may be taken later.
@@ -53,6 +57,9 @@ fn reason(response: &Response) -> String {
         (!clean.is_empty()).then_some(clean)
     });
     let words = warning.unwrap_or_else(|| reason_phrase(status).to_owned());
+    if matches!(status, 482 | 483) {
+        return format!("the message went in a circle: {words} ({status})");
+    }
     let subject = match cause::from_status(status) {
         Cause::NotAcceptable => "the recipient's side takes no such message",
         Cause::Forbidden => "the recipient's side does not let us",

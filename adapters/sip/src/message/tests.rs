@@ -329,6 +329,29 @@ fn every_answer_means_taken_later_or_never() {
             && !matches!(status, 501 | 505 | 513);
         assert_eq!(is_later, may, "{status}");
     }
+    let told = |status, value: &str| {
+        let mut response = answer(status);
+        response.push("Retry-After", value);
+        match handover(&response, true) {
+            Handover::After(wait, _, _) => Some(wait.as_secs()),
+            Handover::Taken(_) | Handover::Later(..) | Handover::Never(..) => None,
+        }
+    };
+    for (value, seconds) in [
+        ("120", Some(120)),
+        ("18000;duration=3600", Some(18_000)),
+        ("5 (I'm in a meeting)", Some(5)),
+        ("99999999999999999999", Some(u64::from(u32::MAX))),
+        ("soon", None),
+        ("-1", None),
+        ("", None),
+    ] {
+        assert_eq!(told(503, value), seconds, "{value}");
+        assert_eq!(told(480, value), seconds, "{value}");
+        assert_eq!(told(404, value), None);
+    }
+    let Handover::Never(_, why) = handover(&answer(483), false) else { panic!("a circle") };
+    assert_eq!(why, "the message went in a circle: Too Many Hops (483)");
     let mut explained = answer(488);
     explained.push("Warning", "399 phone \"too long\"");
     let Handover::Never(Cause::NotAcceptable, why) = handover(&explained, true) else {

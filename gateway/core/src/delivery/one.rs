@@ -197,25 +197,8 @@ impl Delivery {
                 self.remove(id);
                 self.taken(way, group, status);
             }
-            Handover::Later(cause, why) => {
-                trip.hop.attempt += 1;
-                let is_away = trip.hop.way.is_mailbox() && cause == Cause::Unreachable;
-                let failures = trip.hop.attempt;
-                let wait = self.patience.wait(failures, moment.draw);
-                self.failures.note(false, cause, why);
-                let next = self.version + 1;
-                let trip = self.trip(id).expect("it was just there");
-                trip.since = next;
-                if is_away {
-                    trip.state = State::Away;
-                    self.out.push_back(Ask::Leave(id));
-                } else {
-                    trip.state = State::Resting(moment.now + wait);
-                }
-                self.pending.is_dirty = true;
-                let wait = if is_away { Duration::ZERO } else { wait };
-                self.pending.changed.push((id, wait));
-            }
+            Handover::Later(cause, why) => self.postpone(id, None, cause, why, moment),
+            Handover::After(wait, cause, why) => self.postpone(id, Some(wait), cause, why, moment),
             Handover::Never(cause, why) => {
                 let way = trip.hop.way.clone();
                 self.failures.note(true, cause, why);
@@ -223,6 +206,33 @@ impl Delivery {
                 self.refused(way);
             }
         }
+    }
+
+    /// Another attempt is to be made; where the far side has told how long to wait, not before.
+    fn postpone(
+        &mut self,
+        id: DeliveryId,
+        told: Option<Duration>,
+        cause: Cause,
+        why: String,
+        moment: Moment,
+    ) {
+        self.failures.note(false, cause, why);
+        let (patience, next) = (self.patience, self.version + 1);
+        let Some(trip) = self.trip(id) else { return };
+        trip.hop.attempt += 1;
+        trip.since = next;
+        // Whoever tells when to come again is there.
+        let is_away = trip.hop.way.is_mailbox() && cause == Cause::Unreachable && told.is_none();
+        let told = told.unwrap_or_default();
+        let wait = patience.wait_at_least(told, trip.hop.attempt, moment.draw);
+        let wait = if is_away { Duration::ZERO } else { wait };
+        trip.state = if is_away { State::Away } else { State::Resting(moment.now + wait) };
+        if is_away {
+            self.out.push_back(Ask::Leave(id));
+        }
+        self.pending.is_dirty = true;
+        self.pending.changed.push((id, wait));
     }
 
     fn handle_lost(&mut self, id: DeliveryId, moment: Moment) {

@@ -94,3 +94,32 @@ fn an_attempt_that_fails_after_the_end_of_its_life_was_the_last() {
     assert_eq!(told(&mut all), [failed]);
     assert!(all.is_empty());
 }
+
+#[test]
+fn who_says_when_to_come_again_is_left_alone_until_then() {
+    let second = Duration::from_secs(1);
+    let patience = Patience { first_retry: 2 * second, longest_retry: 600 * second };
+    for draw in [0, 1000] {
+        let spread = patience.wait(1, draw) / 2;
+        assert_eq!(patience.wait_at_least(60 * second, 1, draw), 60 * second + spread);
+        assert_eq!(patience.wait_at_least(86_400 * second, 1, draw), 600 * second + spread);
+        assert_eq!(patience.wait_at_least(second / 2, 1, draw), patience.wait(1, draw));
+        assert_eq!(patience.wait_at_least(60 * second, 20, draw), patience.wait(20, draw));
+    }
+    let (mut all, moment) = begin(1);
+    let busy = Handover::After(30 * second, Cause::Overload, "busy".to_owned());
+    all.handle_sent(DeliveryId(0), busy, moment);
+    all.handle_stored(MessageId([1; 16]), 1, moment);
+    let due = all.poll_timeout().expect("it rests");
+    assert!((30 * second..32 * second).contains(&(due - moment.now)));
+    let attempts = |all: &mut Deliveries| {
+        let outputs = std::iter::from_fn(|| all.poll_output());
+        outputs
+            .filter(|output| matches!(output, Output::Dispatch(_, hop) if hop.attempt == 1))
+            .count()
+    };
+    all.handle_timeout(Moment { now: moment.now + 29 * second, ..moment });
+    assert_eq!(attempts(&mut all), 0);
+    all.handle_timeout(Moment { now: due, ..moment });
+    assert_eq!(attempts(&mut all), 1);
+}

@@ -1,6 +1,7 @@
 //! Typed reading of header fields (RFC 3261 §20). Nothing is parsed before it is asked for.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use sipx_sip::headers::{
     ContactValue, ContentType, Date, Expires, MaxForwards, ProxyRequire, RecordRoute, Require,
@@ -156,6 +157,15 @@ impl<'a> Fields<'a> {
     /// Expires, in seconds.
     pub fn expires(&self) -> Option<u32> {
         self.0.typed::<Expires>()?.ok().map(|seconds| seconds.0)
+    }
+
+    /// Retry-After: seconds, perhaps with a comment and parameters (RFC 3261 §20.33).
+    pub fn retry_after(&self) -> Option<Duration> {
+        let value = self.text("Retry-After")?;
+        let end = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
+        // More digits than a number has are longer than anybody waits.
+        let (digits, is_number) = (&value[..end], end > 0);
+        is_number.then(|| Duration::from_secs(digits.parse::<u32>().unwrap_or(u32::MAX).into()))
     }
 
     /// Whether there is a Date that does not parse (RFC 4475 §3.1.2.12).
