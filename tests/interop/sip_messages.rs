@@ -64,7 +64,7 @@ fn both_ways(net: &Net, model: Model, transport: Transport) {
 }
 
 /// The gateway's own user at the PBX.
-const TRUNK: &str = "
+pub(crate) const TRUNK: &str = "
 [[sip.trunk]]
 name = \"pbx\"
 server = \"sip:127.0.0.1:5061;transport=tls\"

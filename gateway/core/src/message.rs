@@ -136,6 +136,8 @@ pub struct Message {
     pub may_fall_back: bool,
     /// Whether the sender wants to hear that it was delivered and read.
     pub wants_receipts: bool,
+    /// How many more gateways and servers it may pass, where its network counts them.
+    pub hops_left: Option<u8>,
 }
 
 /// A message that has come in from a network.

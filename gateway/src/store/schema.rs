@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 use super::{RETENTION, Unfinished};
 
 /// One entry for each version of the file; `user_version` says how many have been applied.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE boot (id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL);
     CREATE TABLE journal (
@@ -43,6 +43,9 @@ const MIGRATIONS: [&str; 2] = [
     CREATE INDEX hop_of_message ON hop (message);
     CREATE INDEX hop_waiting ON hop (account, message) WHERE account IS NOT NULL;
     CREATE INDEX hop_elsewhere ON hop (message) WHERE account IS NULL;
+",
+    "
+    ALTER TABLE message ADD COLUMN hops_left INTEGER;
 ",
 ];
 

@@ -14,10 +14,8 @@ use crate::line::{Asker, Output};
 use crate::offer;
 use crate::registrar;
 use crate::stack::flow::Target;
+use crate::stack::policy::hops;
 use crate::stack::wire::{NameAddr, Uri};
-
-/// How many hops a request may take (RFC 3261 §8.1.1.6).
-const MAX_HOPS: u8 = 70;
 
 /// Whom to reach, as whom, and where that is.
 pub(super) struct Way {
@@ -62,7 +60,7 @@ impl Agent {
             to: NameAddr::new(way.to),
             call_id: call_id.clone(),
             user: way.user,
-            hops: dial.hops_left.map_or(MAX_HOPS, |left| left.saturating_sub(1).min(MAX_HOPS)),
+            hops: hops(dial.hops_left),
             sdp: offer::render(&dial.offer.0),
             needs_tls: profile.protection == Protection::Sdes && !profile.keys_exposed,
         };

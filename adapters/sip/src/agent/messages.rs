@@ -237,6 +237,7 @@ fn received(intake: IntakeId, request: &Request, caller: Caller, text: Text) -> 
         },
         may_fall_back: false,
         wants_receipts: text.wants_receipts,
+        hops_left: fields.max_forwards(),
     };
     Event::Received(Box::new(Received { intake, origin: caller.origin, message }))
 }

@@ -12,6 +12,7 @@ use ring::digest::{Context, SHA256};
 use super::cpim::{Envelope, Wishes};
 use super::incoming::Asked;
 use super::{CPIM, TEXT, composing, cpim, imdn, incoming};
+use crate::stack::policy::{MAX_HOPS, hops};
 use crate::stack::tokens::hex;
 use crate::stack::transaction::MAGIC_COOKIE;
 use crate::stack::wire::{Method, NameAddr, Request, Uri};
@@ -91,6 +92,8 @@ fn hash(parts: &[&[u8]]) -> [u8; 32] {
 pub(crate) struct Letter {
     kind: &'static str,
     body: Bytes,
+    /// Its Max-Forwards.
+    hops: u8,
 }
 
 impl std::fmt::Debug for Letter {
@@ -127,8 +130,9 @@ impl Letter {
             }
         }
         let body = message.body.as_str().as_bytes();
+        let hops = hops(message.hops_left);
         if !with_imdn {
-            return Ok(Self { kind: TEXT_UTF8, body: Bytes::copy_from_slice(body) });
+            return Ok(Self { kind: TEXT_UTF8, body: Bytes::copy_from_slice(body), hops });
         }
         let envelope = Envelope {
             id: Some(dispatch.message_id.to_string()),
@@ -138,7 +142,7 @@ impl Letter {
             content: body.to_vec(),
         };
         let body = cpim::render(&from.to_text(), &to.to_text(), &envelope).into();
-        Ok(Self { kind: CPIM, body })
+        Ok(Self { kind: CPIM, body, hops })
     }
 
     /// A notification for who asked for it; `None` for who did not (RFC 5438 §7.2).
@@ -159,12 +163,12 @@ impl Letter {
             ..Envelope::default()
         };
         let body = cpim::render(&from.to_text(), &to.to_text(), &envelope).into();
-        Some(Self { kind: CPIM, body })
+        Some(Self { kind: CPIM, body, hops: MAX_HOPS })
     }
 
     /// That somebody is writing, or has stopped.
     pub(crate) fn composing(is_on: bool) -> Self {
-        Self { kind: composing::TYPE, body: composing::render(is_on).into() }
+        Self { kind: composing::TYPE, body: composing::render(is_on).into(), hops: MAX_HOPS }
     }
 
     /// How many bytes the body has.
@@ -182,7 +186,7 @@ impl Letter {
         (from, to): (&Uri, &Uri),
     ) -> Request {
         let mut request = Request::new(&Method::Message, uri.clone());
-        request.push("Max-Forwards", "70");
+        request.push("Max-Forwards", &self.hops.to_string());
         let from = NameAddr::new(from.clone()).with_param("tag", &ids.tag());
         request.push("From", &from.to_text());
         request.push("To", &NameAddr::new(to.clone()).to_text());

@@ -230,6 +230,7 @@ fn dispatch() -> Dispatch {
             require: Require::Any,
             may_fall_back: false,
             wants_receipts: true,
+            hops_left: None,
         },
     }
 }

@@ -6,6 +6,8 @@ use super::wire::{Method, Request, Response, Scheme};
 
 /// The methods served, as Allow tells them.
 pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, MESSAGE";
+/// How many hops a request may take (RFC 3261 §8.1.1.6).
+pub const MAX_HOPS: u8 = 70;
 /// The option tags understood, as Supported tells them: none that may be required of us.
 const UNDERSTOOD: [&str; 0] = [];
 
@@ -38,6 +40,11 @@ impl Refusal {
         }
         response
     }
+}
+
+/// The Max-Forwards of what came with `left` and travels on (RFC 3261 §16.6 step 3), or begins here.
+pub fn hops(left: Option<u8>) -> u8 {
+    left.map_or(MAX_HOPS, |left| left.saturating_sub(1).min(MAX_HOPS))
 }
 
 /// Judges a request; `None` lets it pass. The order is that of RFC 3261 §8.2.

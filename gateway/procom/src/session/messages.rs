@@ -215,6 +215,7 @@ fn compose(request: MessageRequest, now: Now) -> Result<Message, String> {
         at_ms: i64::try_from(now.unix_ms).unwrap_or(i64::MAX),
         require,
         may_fall_back,
+        hops_left: None,
         wants_receipts: true,
     })
 }

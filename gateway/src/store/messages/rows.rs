@@ -35,6 +35,7 @@ pub(super) fn insert(connection: &Connection, taking: &Taking) -> rusqlite::Resu
         taking.now_ms.saturating_add(taking.life_ms),
         taking.status as u8,
         is_over,
+        message.hops_left,
     ])
 }
 
@@ -121,6 +122,7 @@ pub(super) fn mail(
                 require: require_of(row.get(12)?),
                 may_fall_back: row.get(13)?,
                 wants_receipts,
+                hops_left: row.get(19)?,
             },
         })
     };

@@ -8,9 +8,9 @@ pub(super) const GUEST_WROTE: &str = "SELECT 1 FROM message \
 pub(super) const TAKE: &str = "INSERT INTO message \
     (id, key, trunk, account, asserted, is_verified, sender_id, recipient, dialled, content, body, \
      thread, at_ms, require, may_fall_back, wants_receipts, conversation, dies_ms, status, told, \
-     is_over) \
+     is_over, hops_left) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
-     ?19, ?20)";
+     ?19, ?20, ?21)";
 pub(super) const PUT_HOP: &str = "INSERT OR REPLACE INTO hop \
     (id, message, grp, trunk, recipient, contact, account, attempt, due_ms) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
@@ -32,7 +32,7 @@ pub(super) const UNTOLD: &str = "SELECT seq FROM message \
     WHERE account IS ?1 AND told < status ORDER BY seq LIMIT ?2";
 pub(super) const MAIL: &str = "SELECT id, trunk, account, asserted, is_verified, sender_id, \
     recipient, dialled, content, body, thread, at_ms, require, may_fall_back, wants_receipts, \
-    conversation, dies_ms, status, takers FROM message WHERE seq = ?1 AND is_over = 0";
+    conversation, dies_ms, status, takers, hops_left FROM message WHERE seq = ?1 AND is_over = 0";
 pub(super) const HOPS: &str = "SELECT id, grp, trunk, recipient, contact, account, attempt, due_ms \
     FROM hop WHERE message = ?1 ORDER BY grp, id";
 pub(super) const RECEIPT: &str = "SELECT id, trunk, account, asserted, is_verified, sender_id, \

@@ -270,6 +270,7 @@ impl Post {
             require: Require::Any,
             may_fall_back: false,
             wants_receipts: false,
+            hops_left: None,
         };
         let way = Way { trunk: PROCOM.into(), to: address, contact: None, account: Some(account) };
         let mut ways = vec![way];

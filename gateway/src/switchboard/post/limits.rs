@@ -172,6 +172,7 @@ mod tests {
             require: Require::Any,
             may_fall_back: false,
             wants_receipts: true,
+            hops_left: None,
         }
     }
 

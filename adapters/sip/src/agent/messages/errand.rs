@@ -87,6 +87,10 @@ impl Agent {
         now: Instant,
     ) -> Result<(), Handover> {
         let never = |(cause, why): (Cause, &str)| Handover::Never(cause, why.to_owned());
+        // What may not travel on is refused where it comes in; not every network does.
+        if dispatch.message.hops_left == Some(0) {
+            return Err(never((Cause::Forbidden, "the message has come too far")));
+        }
         let contact = self.contact(dispatch.contact.as_deref(), dispatch.account.as_ref());
         let place = self.remembered(dispatch, now);
         let is_local = dispatch.trunk.as_str() == LOCAL_TRUNK;

@@ -47,6 +47,7 @@ fn dispatch(trunk: &str, contact: Option<String>) -> Dispatch {
             require: Require::Any,
             may_fall_back: false,
             wants_receipts: true,
+            hops_left: None,
         },
     }
 }
@@ -489,4 +490,31 @@ fn a_message_of_ours_that_comes_back_goes_no_further() {
     scene.give(ours.render());
     assert_eq!(scene.statuses(), [482]);
     assert!(scene.offered().is_empty());
+}
+
+#[test]
+fn a_message_that_crosses_has_one_hop_less_and_ends_at_none() {
+    let mut scene = Scene::new(&config());
+    let (_, received) = scene.received(message_request("hi"));
+    assert_eq!(received.message.hops_left, Some(70));
+    let mut spent = message_request("hi");
+    spent.set("Max-Forwards", "0");
+    spent.set_top_via("SIP/2.0/UDP 192.0.2.7:5060;rport;branch=z9hG4bKspent");
+    scene.give(spent.render());
+    assert_eq!(scene.statuses(), [483]);
+    for (left, max_forwards) in [(None, "70"), (Some(70), "69"), (Some(1), "0"), (Some(255), "70")]
+    {
+        let mut scene = registered();
+        let mut crossing = dispatch("sip.pbx", None);
+        crossing.message.hops_left = left;
+        scene.send(&crossing);
+        let message = scene.request(&Method::Message);
+        assert_eq!(message.fields().text("Max-Forwards").as_deref(), Some(max_forwards));
+    }
+    let mut scene = registered();
+    let mut spent = dispatch("sip.pbx", None);
+    spent.message.hops_left = Some(0);
+    scene.send(&spent);
+    assert!(scene.sent().is_empty());
+    assert!(matches!(scene.handovers()[..], [Handover::Never(Cause::Forbidden, _)]));
 }

@@ -47,6 +47,7 @@ fn dispatch(delivery: u64, id: MessageId, to: &str) -> Command {
             require: Require::Any,
             may_fall_back: false,
             wants_receipts: true,
+            hops_left: None,
         },
     }))
 }
