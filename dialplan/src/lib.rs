@@ -28,7 +28,7 @@ pub use config::DialplanConfig;
 pub use contacts::{Contact, Contacts};
 pub use explain::{Node, Step};
 pub use lookup::sip::{SipQuery, Target, Transport};
-pub use plan::{Asking, Dialplan, Progress, Purpose, Resolution, Setup, SetupFault};
+pub use plan::{Asking, Dialplan, People, Progress, Purpose, Resolution, Setup, SetupFault};
 pub use rank::RankedRoute;
 pub use reach::Reach;
 pub use reading::{Home, Reading, Refusal};

@@ -17,6 +17,7 @@
 
 mod dial;
 mod local;
+mod people;
 mod pursue;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ use crate::rank::{self, RankedRoute};
 use crate::reach::Reach;
 use crate::reading::{self, Home};
 use crate::rules::{InboundRule, RuleFault, RuleText, Rules};
+pub use people::People;
 use pursue::Pursuit;
 
 /// The name of the built-in echo.

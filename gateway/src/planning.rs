@@ -12,7 +12,7 @@ use dialplan::config::DnsConfig;
 use dialplan::contacts::Contact;
 use dialplan::dns::{Dns, Resolver};
 use dialplan::lookup::{Answer, Answers, Failure, Question};
-use dialplan::{Asking, Dialplan, Progress, Purpose, Reach, Resolution};
+use dialplan::{Asking, Dialplan, People, Progress, Purpose, Reach, Resolution};
 use gateway_core::call::Inquiry;
 use tokio::sync::watch;
 
@@ -26,6 +26,8 @@ pub type Plans = watch::Receiver<Arc<Planning>>;
 pub struct Planning {
     /// The rules, accounts and contacts.
     pub dialplan: Arc<Dialplan>,
+    /// Whose address is whose.
+    pub people: Arc<People>,
     /// Who is asked.
     pub names: Arc<Resolver>,
     /// What the DNS was set up from.

@@ -24,6 +24,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use gateway_core::call::Record;
+use gateway_core::message::ConversationId;
 use gateway_core::{Address, LegId};
 use ring::hmac;
 use rusqlite::Connection;
@@ -175,6 +176,13 @@ impl MessageKeys {
         let text = format!("message {}:{sender}{sender_id}", sender.len());
         let tag = hmac::sign(&self.0, text.as_bytes());
         tag.as_ref().first_chunk().copied().expect("SHA-256 has 32 bytes")
+    }
+
+    /// What a conversation is called where nobody needs to learn whose it is.
+    #[must_use]
+    pub fn of_conversation(&self, parties: &str) -> ConversationId {
+        let tag = hmac::sign(&self.0, format!("conversation {parties}").as_bytes());
+        ConversationId(tag.as_ref().first_chunk().copied().expect("SHA-256 has 32 bytes"))
     }
 }
 

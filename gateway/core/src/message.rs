@@ -30,6 +30,10 @@ pub struct MessageId(pub [u8; 16]);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryId(pub u64);
 
+/// One conversation, for those who have it: the same whatever network a contact writes by.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConversationId(pub [u8; 16]);
+
 /// A message that an adapter has read and not answered yet: the adapter's own number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IntakeId(pub u64);
@@ -55,6 +59,18 @@ impl MessageId {
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Display for ConversationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ConversationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "C{:02x}{:02x}{:02x}", self.0[0], self.0[1], self.0[2])
     }
 }
 
@@ -154,8 +170,9 @@ pub struct Received {
 /// What became of a message that came in. The network it came from may forget it now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settlement {
-    /// It is durable, under this id; or it was already, and has come so far.
-    Taken(MessageId, Status),
+    /// It is durable, under this id; or it was already, and has come so far. It is part of that
+    /// conversation.
+    Taken(MessageId, Status, ConversationId),
     /// It is not taken: the cause for the wire, and a sentence for the person. Nothing of it is kept.
     Refused(Cause, String),
 }
@@ -218,6 +235,8 @@ pub struct Dispatch {
     pub attempt: u32,
     /// The message, on every network.
     pub message_id: MessageId,
+    /// The conversation it is part of.
+    pub conversation: ConversationId,
     /// The trunk to send it by.
     pub trunk: TrunkId,
     /// Who writes.

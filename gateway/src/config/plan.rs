@@ -10,7 +10,7 @@ use dialplan::config::Targets;
 use dialplan::dns::Resolver;
 use dialplan::plan::ECHO;
 use dialplan::reading::{self, Home};
-use dialplan::{Dialplan, Rules, Setup, SetupFault};
+use dialplan::{Dialplan, People, Rules, Setup, SetupFault};
 use gateway_core::AccountId;
 
 use super::{Config, ConfigFault, DIRECT_TRUNK, Keyed};
@@ -65,7 +65,8 @@ impl Config {
                 why: why.to_string(),
             })?),
         };
-        Ok(Planning { dialplan, names, dns })
+        let people = Arc::new(People::of(Arc::clone(&dialplan)));
+        Ok(Planning { dialplan, people, names, dns })
     }
 
     /// Every trunk there is.

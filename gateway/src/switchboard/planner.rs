@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use dialplan::{Purpose, Reach};
+use dialplan::{People, Purpose, Reach};
 use gateway_core::Cause;
 use gateway_core::call::{Input, Inquiry};
 use gateway_core::route::Group;
@@ -52,6 +52,11 @@ impl Planner {
     /// The next resolution for which the DNS was asked.
     pub(super) async fn next(&mut self) -> Planned {
         self.receiver.recv().await.expect("the planner itself holds a sender")
+    }
+
+    /// Whose address is whose, by the plan in force.
+    pub(super) fn people(&self) -> Arc<People> {
+        Arc::clone(&self.plans.borrow().people)
     }
 
     /// The routes where no DNS is needed.
@@ -104,6 +109,7 @@ impl Switchboard {
             }
             Purpose::Call => {}
             Purpose::Message => {
+                self.post.handle_people(self.planner.people());
                 self.post.handle_planned(id, routes, Self::clock());
                 self.perform_mail();
             }

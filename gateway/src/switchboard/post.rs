@@ -18,13 +18,15 @@ mod presence;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dialplan::People;
 use gateway_adapter::Metrics;
 use gateway_core::call::Inquiry;
 use gateway_core::delivery::{Deliveries, Moment, Output, Way, climbs};
 use gateway_core::message::{
-    Composing, Confirmation, DeliveryId, Dispatch, Handover, IntakeId, Message, MessageId, Receipt,
+    Composing, Confirmation, ConversationId, DeliveryId, Dispatch, Handover, IntakeId, Message, MessageId, Receipt,
     Settlement, Status,
 };
 use gateway_core::route::Origin;
@@ -84,6 +86,7 @@ pub(super) enum Act {
 struct Letter {
     origin: Origin,
     message: Message,
+    conversation: ConversationId,
 }
 
 /// The message side of the switchboard.
@@ -91,6 +94,7 @@ pub(super) struct Post {
     config: MessagesConfig,
     control: ControlDesk,
     keys: MessageKeys,
+    people: Arc<People>,
     next_hop: u64,
     next_ticket: u64,
     all: Deliveries,
@@ -140,6 +144,7 @@ impl Post {
             config,
             control,
             keys: store.message_keys(),
+            people: Arc::new(People::of(Arc::default())),
             // No two lives of the gateway share a delivery id.
             next_hop: store.boot().cast_unsigned() << HOP_BITS,
             next_ticket: 0,
@@ -181,6 +186,11 @@ impl Post {
             self.out.push_back(Act::Store(MailWrite::Untold(None)));
         }
         self.drain(clock);
+    }
+
+    /// Whose address is whose, from now on.
+    pub(super) fn handle_people(&mut self, people: Arc<People>) {
+        self.people = people;
     }
 
     /// How many messages are under way.
@@ -303,6 +313,7 @@ impl Post {
             delivery,
             attempt,
             message_id,
+            conversation: letter.conversation,
             trunk: way.trunk,
             origin: letter.origin.clone(),
             to: way.to,

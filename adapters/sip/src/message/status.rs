@@ -11,8 +11,8 @@ use crate::stack::wire::{Response, reason_phrase};
 /// a 202 (Accepted)" (RFC 3428 §7).
 pub(crate) fn to_status(settlement: &Settlement) -> u16 {
     match settlement {
-        Settlement::Taken(_, Status::Delivered | Status::Read) => 200,
-        Settlement::Taken(_, Status::Queued | Status::Sent | Status::Failed) => 202,
+        Settlement::Taken(_, Status::Delivered | Status::Read, _) => 200,
+        Settlement::Taken(_, Status::Queued | Status::Sent | Status::Failed, _) => 202,
         Settlement::Refused(cause, _) => cause::to_status(*cause),
     }
 }

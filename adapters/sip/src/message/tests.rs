@@ -1,7 +1,8 @@
 //! Bodies both ways, what cannot be read, and what identifies a MESSAGE of ours.
 
 use gateway_core::message::{
-    Body, DeliveryId, Dispatch, Handover, Message, MessageId, Receipt, Settlement, Status,
+    Body, ConversationId, DeliveryId, Dispatch, Handover, Message, MessageId, Receipt, Settlement,
+    Status,
 };
 use gateway_core::route::{Origin, Require};
 use gateway_core::{AccountId, Address, Cause, TrunkId};
@@ -208,6 +209,7 @@ fn dispatch() -> Dispatch {
         delivery: DeliveryId(3),
         attempt: 0,
         message_id: MessageId([7; 16]),
+        conversation: ConversationId([5; 16]),
         trunk: TrunkId::from("sip.pbx"),
         origin: Origin {
             trunk: TrunkId::from("procom"),
@@ -363,7 +365,8 @@ fn every_answer_means_taken_later_or_never() {
 
 #[test]
 fn a_settlement_is_accepted_delivered_or_its_cause() {
-    let taken = |status| to_status(&Settlement::Taken(MessageId([1; 16]), status));
+    let taken =
+        |status| to_status(&Settlement::Taken(MessageId([1; 16]), status, ConversationId([5; 16])));
     assert_eq!([taken(Status::Queued), taken(Status::Delivered)], [202, 200]);
     for cause in Cause::ALL {
         let status = to_status(&Settlement::Refused(cause, String::new()));

@@ -84,6 +84,9 @@ pub(crate) enum GatewayFrame {
         /// The gateway's, by which the sender's other devices know it.
         #[serde(skip_serializing_if = "Option::is_none")]
         message: Option<String>,
+        /// The thread it is part of, where that is told for the first time.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        conversation: Option<String>,
         status: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use gateway_core::message::{Body, Receipt, Status};
+use gateway_core::message::{Body, ConversationId, Receipt, Status};
 use gateway_core::route::Require;
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
@@ -37,6 +37,8 @@ pub(crate) struct MessageFrame {
     pub(crate) at: Moment,
     /// Whether `from` is proven.
     pub(crate) verified: bool,
+    /// The thread it is part of, whichever address of the other one it goes by.
+    pub(crate) conversation: String,
 }
 
 /// Neither who nor what.
@@ -63,10 +65,11 @@ fn as_moment<S: Serializer>(moment: &Moment, serializer: S) -> Result<S::Ok, S::
 
 impl GatewayFrame {
     /// How far a message has come, for its sender.
-    pub(crate) fn status(receipt: &Receipt) -> Self {
+    pub(crate) fn status(receipt: &Receipt, conversation: Option<ConversationId>) -> Self {
         Self::Status {
             id: receipt.sender_id.clone(),
             message: Some(receipt.message_id.to_string()),
+            conversation: conversation.map(|conversation| conversation.to_string()),
             status: receipt.status.as_str(),
             reason: receipt.reason.as_deref().map(sentence),
         }
@@ -77,6 +80,7 @@ impl GatewayFrame {
         Self::Status {
             id: id.to_owned(),
             message: None,
+            conversation: None,
             status: Status::Failed.as_str(),
             reason: Some(sentence(reason)),
         }

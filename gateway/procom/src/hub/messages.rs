@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use gateway_core::Cause;
 use gateway_core::message::{
-    Composing, Confirmation, DeliveryId, Dispatch, Handover, IntakeId, Message, MessageId, Receipt,
-    Received, Settlement, Status,
+    Composing, Confirmation, ConversationId, DeliveryId, Dispatch, Handover, IntakeId, Message,
+    MessageId, Receipt, Received, Settlement, Status,
 };
 use gateway_core::route::Origin;
 
@@ -132,7 +132,7 @@ impl Hub {
             Settlement::Refused(_, reason) => {
                 self.refuse_message(session, &message.sender_id, &reason);
             }
-            Settlement::Taken(message_id, status) => {
+            Settlement::Taken(message_id, status, conversation) => {
                 let mailbox = mailbox_of(&origin).to_owned();
                 let receipt = Receipt {
                     trunk: TRUNK.into(),
@@ -145,10 +145,10 @@ impl Hub {
                 };
                 self.with_session(session, |session| {
                     session.own(message_id);
-                    session.tell(&receipt);
+                    session.tell(&receipt, Some(conversation));
                 });
                 let to = message.to.to_string();
-                let frame = frame(message_id, &origin, to, &message);
+                let frame = frame(message_id, conversation, &origin, to, &message);
                 for id in self.sessions_of(&mailbox) {
                     self.with_session(id, |session| session.show_own(message_id, &frame));
                 }
@@ -164,13 +164,14 @@ impl Hub {
         };
         let knowing: Vec<SessionId> = ids.iter().copied().filter(knows).collect();
         for id in if knowing.is_empty() { ids } else { knowing } {
-            self.with_session(id, |session| session.tell(receipt));
+            self.with_session(id, |session| session.tell(receipt, None));
         }
     }
 
     /// Somebody writes to a mailbox.
     pub(super) fn handle_dispatch(&mut self, dispatch: Dispatch, now: Now) {
-        let Dispatch { delivery, message_id, origin, to, account, message, .. } = dispatch;
+        let Dispatch { delivery, message_id, conversation, origin, to, account, message, .. } =
+            dispatch;
         let mailbox = account.as_ref().map_or_else(|| to.name(), |account| account.as_str());
         let ids = self.sessions_of(mailbox);
         let Some(first) = ids.first().and_then(|id| self.session_of_id.get(id)) else {
@@ -190,7 +191,7 @@ impl Hub {
         if pendings.is_some_and(|pendings| pendings.len() >= PENDING_OF_MAILBOX) {
             return self.later(delivery, Cause::Overload, "Their devices do not keep up.");
         }
-        let frame = frame(message_id, &origin, own_address, &message);
+        let frame = frame(message_id, conversation, &origin, own_address, &message);
         let is_new = self.pend(delivery, mailbox, message_id, &frame);
         self.deadlines
             .insert((now.at + ACKNOWLEDGEMENT_LIMIT, Deadline::Acknowledgement(delivery)));
@@ -332,7 +333,13 @@ fn mailbox_of(origin: &Origin) -> &str {
     origin.account.as_ref().map_or_else(|| origin.asserted.name(), |account| account.as_str())
 }
 
-fn frame(id: MessageId, origin: &Origin, to: String, message: &Message) -> MessageFrame {
+fn frame(
+    id: MessageId,
+    conversation: ConversationId,
+    origin: &Origin,
+    to: String,
+    message: &Message,
+) -> MessageFrame {
     MessageFrame {
         id: id.to_string(),
         from: origin.asserted.to_string(),
@@ -341,5 +348,6 @@ fn frame(id: MessageId, origin: &Origin, to: String, message: &Message) -> Messa
         content: message.content.clone(),
         at: Moment(message.at_ms),
         verified: origin.verified,
+        conversation: conversation.to_string(),
     }
 }

@@ -8,7 +8,9 @@
 
 use std::time::{Duration, Instant};
 
-use gateway_core::message::{Composing, MAX_BODY, Message, MessageId, Receipt, Status};
+use gateway_core::message::{
+    Composing, ConversationId, MAX_BODY, Message, MessageId, Receipt, Status,
+};
 
 use super::{Output, Session};
 use crate::bucket::{Bucket, Rate};
@@ -164,13 +166,14 @@ impl Session {
     }
 
     /// Tells the client how far a message has come: each status once, and never back.
-    pub(crate) fn tell(&mut self, receipt: &Receipt) {
+    /// The first time, with the thread it is part of.
+    pub(crate) fn tell(&mut self, receipt: &Receipt, conversation: Option<ConversationId>) {
         let before = self.chat.told.get(&receipt.sender_id).copied();
         if before.is_some_and(|before| before >= receipt.status) {
             return;
         }
         self.chat.told.note(receipt.sender_id.clone(), receipt.status);
-        self.send(&GatewayFrame::status(receipt));
+        self.send(&GatewayFrame::status(receipt, conversation));
     }
 
     /// Tells the client that a message was not taken. The same id may be tried again.

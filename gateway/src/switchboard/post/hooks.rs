@@ -28,6 +28,7 @@ impl Switchboard {
         }
         match event {
             Event::Received(received) => {
+                self.post.handle_people(self.planner.people());
                 self.post.handle_received(name, *received, self.is_draining, clock);
             }
             Event::Sent(hop, handover) => self.post.handle_sent(hop, handover, clock),

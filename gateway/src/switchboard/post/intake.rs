@@ -1,5 +1,6 @@
 //! What comes in: checked, planned in the order it came, made durable, settled.
 
+use dialplan::People;
 use gateway_adapter::Event;
 use gateway_core::call::Inquiry;
 use gateway_core::delivery::{Hop, Parcel, Way};
@@ -7,7 +8,7 @@ use gateway_core::message::{
     Composing, IntakeId, Message, MessageId, Received, Settlement, Status,
 };
 use gateway_core::route::{Group, Origin, Require, Route};
-use gateway_core::{Address, Cause, Scheme, TrunkId};
+use gateway_core::{AccountId, Address, Cause, Scheme, TrunkId};
 
 use super::{Act, Clock, Letter, PROCOM, Post};
 use crate::control::{ControlDesk, ControlMessage, GATEWAY};
@@ -44,7 +45,8 @@ impl Post {
     ) {
         let Received { intake, origin, message } = received;
         let sender = sender_of(&origin);
-        let queue = format!("{sender} {}", message.to);
+        // Of one contact by whatever address: what is written first is taken first.
+        let queue = format!("{sender} {}", self.people.asked(&message.to));
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         let refusal = self.refusal(&sender, &origin, &message, is_draining, clock);
@@ -174,7 +176,7 @@ impl Post {
         let (origin, message) = (&intake.origin, &intake.message);
         let has_mailbox = hops.iter().any(|hop| hop.way.is_mailbox());
         let life_s = if has_mailbox { self.config.life_offline_s } else { self.config.life_s };
-        intake.conversation = conversation(origin, message, &hops);
+        intake.conversation = conversation(&self.people, origin, message, &hops);
         intake.hops.clone_from(&hops);
         let taking = Taking {
             ticket,
@@ -207,8 +209,9 @@ impl Post {
         let Intake { adapter, id, origin, message, hops, conversation, .. } = intake;
         let outcome = if is_new { "taken" } else { "again" };
         self.count(&origin.trunk, "in", outcome);
+        let conversation_id = self.keys.of_conversation(&conversation);
         if !adapter.is_empty() {
-            let taken = Settlement::Taken(message_id, status);
+            let taken = Settlement::Taken(message_id, status, conversation_id);
             self.out.push_back(Act::Settle(adapter, id, taken));
         }
         if !is_new {
@@ -231,7 +234,8 @@ impl Post {
             takers: Vec::new(),
             life: std::time::Duration::from_secs(life_s),
         };
-        self.letter_of_message.insert(message_id, Letter { origin, message });
+        let letter = Letter { origin, message, conversation: conversation_id };
+        self.letter_of_message.insert(message_id, letter);
         let here: Vec<Way> = ways.into_iter().filter(|way| self.is_here(way)).collect();
         self.all.accept(parcel, |way| here.contains(way), devices, clock.moment());
         self.drain(clock);
@@ -336,13 +340,20 @@ fn sender_of(origin: &Origin) -> String {
     }
 }
 
-/// The two who talk, in an order that is the same for both.
-fn conversation(origin: &Origin, message: &Message, hops: &[Hop]) -> String {
-    let party = |address: &Address| address.to_string();
-    let account = |account: &gateway_core::AccountId| party(&Address::procom(account.as_str()));
-    let from = origin.account.as_ref().map_or_else(|| party(&origin.asserted), account);
+/// The two who talk, in an order that is the same for both. A contact is one of them by whatever
+/// address; what is not proven of a sender joins by the address alone, and stays marked as not proven.
+fn conversation(people: &People, origin: &Origin, message: &Message, hops: &[Hop]) -> String {
     let recipient = hops.first().and_then(|hop| hop.way.account.as_ref());
-    let to = recipient.map_or_else(|| party(&message.to), account);
+    // A guest is answered by what was written down of it: that must not change with a contact.
+    let is_guest = |address: &Address| guest_way(address).is_some();
+    let has_guest = is_guest(&origin.asserted) || is_guest(&message.to);
+    let account = |account: &AccountId| match has_guest {
+        true => Address::procom(account.as_str()).to_string(),
+        false => people.account(account),
+    };
+    let sender = origin.account.as_ref();
+    let from = sender.map_or_else(|| people.claimed(&origin.asserted), account);
+    let to = recipient.map_or_else(|| people.asked(&message.to), account);
     if from <= to { format!("{from} {to}") } else { format!("{to} {from}") }
 }
 

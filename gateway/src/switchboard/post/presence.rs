@@ -177,7 +177,9 @@ impl Post {
         if self.all.holds(id) {
             self.all.handle_found(id, coming.is_some(), devices, clock.moment());
         } else {
-            self.letter_of_message.insert(id, Letter { origin, message });
+            let conversation = self.keys.of_conversation(&parcel.conversation);
+            let letter = Letter { origin, message, conversation };
+            self.letter_of_message.insert(id, letter);
             let presences = &self.presences;
             let is_here = |way: &Way| {
                 way.account.as_ref().is_some_and(|account| {

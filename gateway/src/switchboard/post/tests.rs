@@ -14,6 +14,7 @@ use crate::control::ControlConfig;
 mod lives;
 mod offline;
 mod taking;
+mod threads;
 
 /// The gateway around the post.
 struct World {
@@ -144,6 +145,8 @@ impl World {
             (gateway_core::Scheme::Procom, "both") => {
                 vec![vec![leg("procom", to, None, Some("both"))], vec![number()]]
             }
+            // A contact.
+            (gateway_core::Scheme::Procom, "Eve") => vec![vec![number()]],
             (gateway_core::Scheme::Procom, "nobody") => {
                 return Err((Cause::NotFound, "there is nobody of that name here".to_owned()));
             }
@@ -179,7 +182,14 @@ impl World {
 
     fn taken(&self, intake: IntakeId) -> MessageId {
         match self.settlement(intake) {
-            Settlement::Taken(id, _) => *id,
+            Settlement::Taken(id, ..) => *id,
+            Settlement::Refused(cause, why) => panic!("refused: {cause}: {why}"),
+        }
+    }
+
+    fn conversation(&self, intake: IntakeId) -> ConversationId {
+        match self.settlement(intake) {
+            Settlement::Taken(_, _, conversation) => *conversation,
             Settlement::Refused(cause, why) => panic!("refused: {cause}: {why}"),
         }
     }

@@ -1,13 +1,14 @@
 //! Messages through the agent: who may write, what is answered, and what leaves.
 
 use gateway_core::message::{
-    Body, Composing, DeliveryId, Dispatch, Handover, IntakeId, Message, MessageId, Receipt,
-    Received, Settlement, Status,
+    Body, Composing, ConversationId, DeliveryId, Dispatch, Handover, IntakeId, Message, MessageId,
+    Receipt, Received, Settlement, Status,
 };
 
 use super::*;
 
 pub(super) const ID: MessageId = MessageId([7; 16]);
+const CONVERSATION: ConversationId = ConversationId([5; 16]);
 
 pub(super) fn message_request(body: &str) -> Request {
     let mut message = request(
@@ -25,6 +26,7 @@ fn dispatch(trunk: &str, contact: Option<String>) -> Dispatch {
         delivery: DeliveryId(3),
         attempt: 0,
         message_id: ID,
+        conversation: CONVERSATION,
         trunk: TrunkId::from(trunk),
         origin: Origin {
             trunk: TrunkId::from("procom"),
@@ -83,7 +85,7 @@ impl Scene {
 
     fn take(&mut self, id: IntakeId, status: Status) {
         self.agent.handle_offered(id, true, self.now);
-        self.tell(Command::Settle(id, Settlement::Taken(ID, status)));
+        self.tell(Command::Settle(id, Settlement::Taken(ID, status, CONVERSATION)));
     }
 
     fn send(&mut self, dispatch: &Dispatch) {

@@ -1,8 +1,8 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant among many")]
 
 use gateway_core::message::{
-    Body, Composing, Dispatch, Handover, IntakeId, Message, MessageId, Receipt, Received,
-    Settlement, Status,
+    Body, Composing, ConversationId, Dispatch, Handover, IntakeId, Message, MessageId, Receipt,
+    Received, Settlement, Status,
 };
 use gateway_core::route::Origin;
 
@@ -10,6 +10,7 @@ use super::*;
 use crate::testing::address;
 
 const ID: MessageId = MessageId([7; 16]);
+const CONVERSATION: ConversationId = ConversationId([5; 16]);
 
 fn message(id: &str, body: &str) -> String {
     client(json!({"type": "message", "id": id, "to": "procom:bob", "body": body}))
@@ -31,6 +32,7 @@ fn dispatch(delivery: u64, id: MessageId, to: &str) -> Command {
         delivery: DeliveryId(delivery),
         attempt: 0,
         message_id: id,
+        conversation: CONVERSATION,
         trunk: "procom".into(),
         origin: origin("bob"),
         to: address(&format!("procom:{to}")),
@@ -121,7 +123,7 @@ impl World {
     }
 
     fn settle(&mut self, intake: IntakeId) {
-        self.command(Command::Settle(intake, Settlement::Taken(ID, Status::Queued)));
+        self.command(Command::Settle(intake, Settlement::Taken(ID, Status::Queued, CONVERSATION)));
     }
 }
 
@@ -492,7 +494,7 @@ proptest! {
                 Turn::Settle(is_taken) => if let Some((intake, sender_id)) = intakes.pop() {
                     let id = MessageId([u8::try_from(sender_id).unwrap_or(0); 16]);
                     let settlement = if is_taken {
-                        Settlement::Taken(id, Status::Queued)
+                        Settlement::Taken(id, Status::Queued, CONVERSATION)
                     } else {
                         Settlement::Refused(Cause::Forbidden, "no".to_owned())
                     };

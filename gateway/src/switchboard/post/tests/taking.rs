@@ -38,7 +38,9 @@ fn a_resend_is_the_same_message_before_and_after_it_arrived() {
     world.answer(hop, Handover::Taken(Status::Sent));
     let third = world.write("alice", "m1", number());
     let id = world.taken(first);
-    assert_eq!(world.settlement(third), &Settlement::Taken(id, Status::Sent));
+    assert!(
+        matches!(world.settlement(third), Settlement::Taken(same, Status::Sent, _) if *same == id)
+    );
     assert_eq!(world.sent.len(), 1, "never a second message");
     let other = world.write("bob", "m1", number());
     assert_ne!(world.taken(other), id, "another sender's id is another message");
@@ -111,7 +113,10 @@ fn messages_to_the_gateway_reach_its_control_with_their_origin_and_nothing_else(
     let gateway = Address::procom("gateway");
     let intake = world.write("alice", "m1", gateway.clone());
     let id = world.taken(intake);
-    assert_eq!(world.settlement(intake), &Settlement::Taken(id, Status::Delivered));
+    assert!(matches!(
+        world.settlement(intake),
+        Settlement::Taken(same, Status::Delivered, _) if *same == id
+    ));
     assert_eq!(world.controls.len(), 1);
     assert_eq!(world.controls[0].origin.account, Some("alice".into()));
     let again = world.write("alice", "m1", gateway.clone());
