@@ -20,7 +20,7 @@ pub struct Aiortc {
 impl Aiortc {
     /// Starts it and signs it in at `url` (`ws://HOST:PORT/procom`).
     pub fn start(net: &Net, url: &str, user: &str, password: &str, speaks_hz: u32) -> Self {
-        Self::start_as(net, url, user, password, speaks_hz, false)
+        Self::start_as(net, url, user, password, speaks_hz, (false, &[]))
     }
 
     /// The same, but its offers name a fingerprint that is not its certificate's.
@@ -31,7 +31,19 @@ impl Aiortc {
         password: &str,
         speaks_hz: u32,
     ) -> Self {
-        Self::start_as(net, url, user, password, speaks_hz, true)
+        Self::start_as(net, url, user, password, speaks_hz, (true, &[]))
+    }
+
+    /// The same as [`Self::start`], but its calls have data channels of these labels.
+    pub fn start_with_channels(
+        net: &Net,
+        url: &str,
+        user: &str,
+        password: &str,
+        speaks_hz: u32,
+        labels: &[&str],
+    ) -> Self {
+        Self::start_as(net, url, user, password, speaks_hz, (false, labels))
     }
 
     fn start_as(
@@ -40,7 +52,7 @@ impl Aiortc {
         user: &str,
         password: &str,
         speaks_hz: u32,
-        lies: bool,
+        (lies, labels): (bool, &[&str]),
     ) -> Self {
         let recording = net.folder(user).join("heard.wav");
         let settings = json!({
@@ -50,6 +62,7 @@ impl Aiortc {
             "speaks": tone_file(net, speaks_hz, 48_000),
             "hears": recording,
             "lies": lies,
+            "labels": labels,
         });
         let script = Script::start(net, &format!("aiortc-{user}"), "aiortc_peer.py", &settings);
         Self { script, recording }
@@ -58,6 +71,26 @@ impl Aiortc {
     /// Calls an address.
     pub fn call(&mut self, to: &str) {
         self.script.process.send(&format!("call {to}"));
+    }
+
+    /// Says a text on a channel of its call.
+    pub fn say(&mut self, label: &str, text: &str) {
+        self.script.process.send(&format!("say {label} {text}"));
+    }
+
+    /// Says one text of so many bytes.
+    pub fn say_long(&mut self, label: &str, bytes: usize) {
+        self.script.process.send(&format!("say_long {label} {bytes}"));
+    }
+
+    /// Says a text so often, as fast as it can.
+    pub fn say_often(&mut self, label: &str, count: usize, text: &str) {
+        self.script.process.send(&format!("say_often {label} {count} {text}"));
+    }
+
+    /// Cuts its WebSocket off, without a word.
+    pub fn drop_socket(&mut self) {
+        self.script.process.send("drop");
     }
 
     /// Ends the call.

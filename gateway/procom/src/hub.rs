@@ -190,6 +190,11 @@ impl Hub {
     pub(crate) fn handle_command(&mut self, command: Command, now: Now) {
         match command {
             Command::Leg(leg, LegCommand::Dial(dial)) => self.handle_dial(leg, &dial),
+            Command::Leg(leg, LegCommand::Channel(event)) => {
+                if let Some(id) = self.id_of_leg.get(&leg).copied() {
+                    self.with_session(id, |session| session.handle_channel(leg, event, now));
+                }
+            }
             Command::Leg(leg, command) => {
                 if let Some(id) = self.id_of_leg.get(&leg).copied() {
                     self.with_session(id, |session| session.handle_command(leg, command));

@@ -9,6 +9,7 @@
 //! ```
 
 mod calls;
+mod channel;
 mod explain;
 mod messages;
 
@@ -30,6 +31,7 @@ use crate::hub::Now;
 use crate::ledger::{Gap, Ledger};
 use crate::leg::{Leg, Loss};
 use crate::secret::Secret;
+use channel::Channels;
 use messages::Chat;
 
 /// What a client may send that no client should, before it is disconnected.
@@ -167,6 +169,7 @@ pub(crate) struct Session {
     leg_of_call: BTreeMap<String, Leg>,
     call_of_leg: BTreeMap<LegId, String>,
     ended_calls: VecDeque<String>,
+    channels: Channels,
     chat: Chat,
     garbage: Bucket,
     explained: Bucket,
@@ -184,6 +187,7 @@ impl Session {
             leg_of_call: BTreeMap::new(),
             call_of_leg: BTreeMap::new(),
             ended_calls: VecDeque::new(),
+            channels: Channels::default(),
             chat: Chat::new(now),
             garbage: Bucket::new(now),
             explained: Bucket::new(now),
@@ -275,8 +279,16 @@ impl Session {
         self.refuse(Refusal::new(Code::Malformed, reason), now)
     }
 
-    /// Counts and sends one object.
+    /// Sends one object, over the channel whose object it answers if there is one.
     pub(crate) fn send(&mut self, frame: &GatewayFrame) {
+        let is_said = self.channels.answered().is_some_and(|leg| self.say(leg, frame, None));
+        if !is_said {
+            self.send_by_socket(frame);
+        }
+    }
+
+    /// Counts and sends one object.
+    fn send_by_socket(&mut self, frame: &GatewayFrame) {
         let text: Arc<str> = frame.render().into();
         self.ledger.note_sent(Arc::clone(&text));
         if let Link::Attached(socket) = self.link {

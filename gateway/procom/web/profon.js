@@ -17,7 +17,7 @@ import { Dialler } from "./profon/dialler.js";
 import { CallRecord } from "./profon/record.js";
 import { IncomingSheet } from "./profon/sheet.js";
 import { drawStage, drawTimer } from "./profon/stage.js";
-import { Talk } from "./profon/talk.js";
+import { Talk, addressOf } from "./profon/talk.js";
 import { Tones } from "./profon/tones.js";
 import { ECHO, nameOf, shortAddress, wordsOfConnection, wordsOfProspect, wordsOfSignIn, wordsOfTransfer } from "./profon/words.js";
 import { connect } from "./procom.js";
@@ -37,7 +37,7 @@ class Profon {
   /** @type {import("./procom.js").Call|null} */
   #front = null;
   #tones = new Tones();
-  #talk = new Talk();
+  #talk = new Talk((peer) => this.#talkingWith(peer));
   #audio = byId("remote-audio");
   #hasEarlySound = false;
   #isSilenced = false;
@@ -68,6 +68,10 @@ class Profon {
     press("hold", () => this.#toggleHold());
     press("hang-up", () => this.#front?.end());
     press("write", () => this.#writeTo(byId("address").value));
+    byId("call-text-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#writeInCall();
+    });
     press("write-them", () => this.#front && this.#writeTo(this.#front.peer));
     press("call-again", () => this.#front && this.#dial(this.#front.peer));
     press("keypad-toggle", () => this.#toggleKeypad());
@@ -162,7 +166,7 @@ class Profon {
     if (this.session.calls.size > 0 && !hasRoom([...this.session.calls.values(), null])) {
       return this.#report("There are too many calls at once. End one of them first.");
     }
-    const call = this.session.call(address, { audio: AUDIO });
+    const call = this.session.call(address, { audio: AUDIO, channel: true });
     this.#holdOthers(call);
     this.#follow(call);
     this.#dialler.clear();
@@ -183,6 +187,21 @@ class Profon {
   #writeTo(address) {
     if (this.session && address.trim()) this.#talk.open(address);
     else this.#dialler.focus();
+    this.#draw();
+  }
+
+  #writeInCall() {
+    const field = byId("call-text");
+    if (!this.#front || field.value.trim() === "") return;
+    this.#talk.write(this.#front.peer, field.value);
+    field.value = "";
+    this.#draw();
+  }
+
+  /** @returns {import("./procom.js").Call|null} the call that goes on with that address */
+  #talkingWith(peer) {
+    const isWith = (call) => isTalking(call) && call.peer !== ECHO && addressOf(call.peer) === peer;
+    return this.#calls().find(isWith) ?? null;
   }
 
   #handleIncoming(call) {
@@ -194,7 +213,7 @@ class Profon {
 
   #answer(call) {
     this.#holdOthers(call);
-    call.answer({ audio: AUDIO });
+    call.answer({ audio: AUDIO, channel: true });
     this.#bringToFront(call);
   }
 
@@ -264,6 +283,7 @@ class Profon {
   #follow(call) {
     const record = new CallRecord(call, () => this.#draw());
     this.#records.set(call.id, record);
+    call.addEventListener("channel", () => this.#talk.handleCalls());
     call.addEventListener("refused", ({ detail }) => this.#report(detail.reason || detail.code));
     call.addEventListener("transferred", ({ detail }) => this.#report(wordsOfTransfer(detail.outcome, shortAddress(String(detail.to)))));
   }
@@ -288,7 +308,11 @@ class Profon {
     drawStage(front ? this.#records.get(front.id) ?? null : null, others);
     drawTransferWith(others.map(({ call }) => call));
     show("return-to-call", isLive);
-    show("write-them", isLive && front.peer !== ECHO);
+    const hasField = isLive && isTalking(front) && front.peer !== ECHO && !this.#talk.shows(front.peer);
+    show("call-text-form", hasField);
+    show("write-them", isLive && !isTalking(front) && front.peer !== ECHO);
+    if (hasField) byId("call-text").placeholder = `Write to ${nameOf(front)}`;
+    this.#talk.handleCalls();
     if (isLive) say("return-text", `Return to ${nameOf(front)}`);
     // What had the focus may be gone now; the reader stays at the call instead of falling to the top of the page.
     if (hadFocus && !isIn(byId("stage"), document.activeElement)) byId("call-peer").focus({ preventScroll: true });
@@ -353,6 +377,10 @@ class Profon {
     this.#hasEarlySound = true;
     this.#draw();
   }
+}
+
+function isTalking(call) {
+  return call.state === "in-call" || call.state === "held";
 }
 
 function drawTransferWith(others) {

@@ -1,8 +1,10 @@
 """A Procom client made of aiortc, steered by lines on standard input.
 
-argv[1]: JSON {url, user, password, speaks, hears, lies}. Every frame of the gateway is printed as one
+argv[1]: JSON {url, user, password, speaks, hears, lies, labels}. Every frame of the gateway is printed as one
 JSON object with its type as `event`, which comes first; `ready` follows the welcome. Incoming
-calls are answered at once. Commands: call ADDRESS | hang_up | quit
+calls are answered at once. A call it makes has a data channel of each label: `open`, `heard` and `closed` tell what
+becomes of them. Commands: call ADDRESS | say LABEL TEXT | say_long LABEL BYTES | say_often LABEL COUNT TEXT | drop |
+hang_up | quit
 """
 
 import asyncio
@@ -35,6 +37,7 @@ class Client:
         self.connection = None
         self.recorder = None
         self.waiting = []
+        self.channels = {}
 
     async def send(self, frame):
         await self.socket.send(json.dumps(frame))
@@ -46,9 +49,17 @@ class Client:
         self.recorder = MediaRecorder(settings["hears"])
         self.connection.on("track", self.recorder.addTrack)
 
+    def open_channel(self, label):
+        channel = self.channels[label] = self.connection.createDataChannel(label)
+        channel.on("open", lambda: tell("open", label=label))
+        channel.on("message", lambda text: tell("heard", label=label, text=text))
+        channel.on("close", lambda: tell("closed", label=label))
+
     async def dial(self, address):
         self.call = "py1"
         self.connect()
+        for label in settings["labels"]:
+            self.open_channel(label)
         await self.connection.setLocalDescription(await self.connection.createOffer())
         sdp = self.connection.localDescription.sdp
         if settings["lies"]:
@@ -118,6 +129,20 @@ class Client:
         word, _, rest = line.partition(" ")
         if word == "call":
             await self.dial(rest)
+        elif word == "say":
+            label, _, text = rest.partition(" ")
+            self.channels[label].send(text)
+        elif word == "say_long":
+            label, _, count = rest.partition(" ")
+            # Longer than the gateway's description allows.
+            self.channels[label].transport._remote_max_message_size = 0
+            self.channels[label].send("x" * int(count))
+        elif word == "say_often":
+            label, count, text = rest.split(" ", 2)
+            for _ in range(int(count)):
+                self.channels[label].send(text)
+        elif word == "drop":
+            self.socket.transport.abort()
         elif word == "hang_up":
             await self.send({"type": "end", "call": self.call, "cause": "normal"})
             await self.close()

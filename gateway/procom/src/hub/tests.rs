@@ -15,6 +15,7 @@ use crate::secret::Secret;
 use crate::testing::{Counter, SDP, answer, call, client, dial, hello, later, now, peer, setup};
 use crate::token::{Bearer, Token, Tokens};
 
+mod channel;
 mod lives;
 mod messages;
 

@@ -42,6 +42,7 @@ impl Session {
             Err(fault) => return self.send(&refuse(Cause::NotAcceptable, &fault.to_string())),
         };
         let leg = leg();
+        self.channels.expect(leg, to.clone());
         self.admit(Leg::calling(leg, &call), call);
         self.outputs.push_back(Output::Incoming(Box::new(Incoming {
             leg,
@@ -74,6 +75,7 @@ impl Session {
         }
         let call = self.unused_call();
         self.admit(Leg::ringing(leg, &call), call.clone());
+        self.channels.expect(leg, dial.origin.asserted.clone());
         self.send(&GatewayFrame::Incoming(Box::new(IncomingFrame {
             call,
             from: dial.origin.asserted.to_string(),
@@ -138,6 +140,7 @@ impl Session {
     fn forget(&mut self, call: &str) {
         if let Some(leg) = self.leg_of_call.remove(call) {
             self.call_of_leg.remove(&leg.id());
+            self.forget_channel(leg.id());
         }
         self.ended_calls.push_back(call.to_owned());
         if self.ended_calls.len() > REMEMBERED_CALLS {

@@ -8,6 +8,7 @@
 
 use std::time::{Duration, Instant};
 
+use gateway_core::LegId;
 use gateway_core::message::{
     Composing, ConversationId, MAX_BODY, Message, MessageId, Receipt, Status,
 };
@@ -25,6 +26,8 @@ const REMEMBERED: usize = 1000;
 const UNACKNOWLEDGED: usize = 256;
 /// How often a client may tell that its user is writing; more of that is not passed on.
 const COMPOSING: Rate = Rate { burst: 8, every: Duration::from_secs(1) };
+/// The ledger counts from 1 what went over the socket, and nothing else.
+const NOT_COUNTED: u64 = 0;
 /// Longest name of a type or subtype (RFC 6838 §4.2).
 const MAX_MEDIA_NAME: usize = 127;
 
@@ -45,6 +48,8 @@ pub(super) struct Chat {
     written: Bucket,
     composing: Bucket,
     told: Memory<String, Status>,
+    /// What was last written over the channel of a call, by the client's id.
+    in_call: Memory<String, LegId>,
     shown: Memory<MessageId, Shown>,
     unacknowledged: usize,
 }
@@ -55,6 +60,7 @@ impl Chat {
             written: Bucket::new(now),
             composing: Bucket::new(now),
             told: Memory::new(REMEMBERED),
+            in_call: Memory::new(REMEMBERED),
             shown: Memory::new(REMEMBERED),
             unacknowledged: 0,
         }
@@ -74,6 +80,10 @@ impl Session {
     /// The client writes to somebody. What cannot be is told at once, and nothing of it is kept.
     pub(super) fn handle_message(&mut self, request: MessageRequest, now: Now) {
         let id = request.id.clone();
+        match self.channels.answered() {
+            Some(leg) => drop(self.chat.in_call.note(id.clone(), leg)),
+            None => drop(self.chat.in_call.forget(&id)),
+        }
         if self.chat.written.take(self.birth.messages, now.at).is_err() {
             self.outputs.push_back(Output::Fault("message-flood"));
             let reason = "That is faster than messages may be written; wait a few seconds.";
@@ -135,10 +145,28 @@ impl Session {
             Some(Shown::Own | Shown::Acknowledged | Shown::Read) => {}
             None if self.chat.unacknowledged >= UNACKNOWLEDGED => {}
             Some(Shown::Unacknowledged(_)) | None => {
-                self.send(&GatewayFrame::Message(Box::new(frame.clone())));
-                self.chat.note(id, Shown::Unacknowledged(self.ledger.sent()));
+                let message = GatewayFrame::Message(Box::new(frame.clone()));
+                let leg = self.channels.with(&frame.from);
+                if leg.is_some_and(|leg| self.say(leg, &message, Some(id))) {
+                    self.chat.note(id, Shown::Unacknowledged(NOT_COUNTED));
+                } else {
+                    self.show_by_socket(id, &message);
+                }
             }
         }
+    }
+
+    /// Shows what went over a channel that is closed now, unless it was acknowledged.
+    pub(super) fn show_again(&mut self, id: MessageId, frame: &GatewayFrame) {
+        match self.chat.shown.get(&id) {
+            Some(Shown::Unacknowledged(_)) => self.show_by_socket(id, frame),
+            Some(Shown::Own | Shown::Acknowledged | Shown::Read) | None => {}
+        }
+    }
+
+    fn show_by_socket(&mut self, id: MessageId, frame: &GatewayFrame) {
+        self.send_by_socket(frame);
+        self.chat.note(id, Shown::Unacknowledged(self.ledger.sent()));
     }
 
     /// Shows the client what its own user wrote on another device.
@@ -173,24 +201,38 @@ impl Session {
             return;
         }
         self.chat.told.note(receipt.sender_id.clone(), receipt.status);
-        self.send(&GatewayFrame::status(receipt, conversation));
+        self.answer(&receipt.sender_id, &GatewayFrame::status(receipt, conversation));
     }
 
     /// Tells the client that a message was not taken. The same id may be tried again.
     pub(crate) fn tell_refused(&mut self, sender_id: &str, reason: &str) {
         self.chat.told.forget(sender_id);
-        self.send(&GatewayFrame::failed(sender_id, reason));
+        self.answer(sender_id, &GatewayFrame::failed(sender_id, reason));
     }
 
-    /// Whether a socket carries it: what is worth nothing later is told to nobody else.
+    /// Tells of a message the way it was written.
+    fn answer(&mut self, sender_id: &str, frame: &GatewayFrame) {
+        let leg = self.chat.in_call.get(sender_id).copied();
+        if !leg.is_some_and(|leg| self.say(leg, frame, None)) {
+            self.send_by_socket(frame);
+        }
+    }
+
+    /// Whether a channel or a socket carries it: what is worth nothing later is told to nobody else.
     pub(crate) fn tell_composing(&mut self, with: String, is_on: bool) {
+        let leg = self.channels.with(&with);
+        let frame = GatewayFrame::Composing { with, on: is_on };
+        if leg.is_some_and(|leg| self.say(leg, &frame, None)) {
+            return;
+        }
         match self.link {
-            super::Link::Attached(_) => self.send(&GatewayFrame::Composing { with, on: is_on }),
+            super::Link::Attached(_) => self.send(&frame),
             super::Link::Detached { .. } => {}
         }
     }
 
     fn acknowledge(&mut self, id: MessageId) {
+        self.channels.settle(id);
         self.chat.note(id, Shown::Acknowledged);
         self.outputs.push_back(Output::Acknowledged(id));
     }

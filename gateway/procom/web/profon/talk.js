@@ -3,6 +3,7 @@
  *
  *     session --message, status, composing--> Talk --draw--> card below the call
  *     person --send--> Talk --sendMessage, read--> session
+ *                           --sendText--> the call, while one with that address goes on
  *
  * @module profon/talk
  */
@@ -20,10 +21,18 @@ export class Talk {
   /** @type {Map<string, Transcript>} */
   #transcriptOfPeer = new Map();
   #peer = "";
-  #typing = new Typing((isOn) => this.#session?.setComposing(this.#peer, isOn));
+  /** @type {(peer: string) => import("../sdk/call.js").Call|null} */
+  #callWith;
+  #typing = new Typing((isOn) => {
+    const call = this.#callWith(this.#peer);
+    if (call) call.setComposing(isOn);
+    else this.#session?.setComposing(this.#peer, isOn);
+  });
   #typist = new Typist((isOn) => say("talk-typing", isOn ? "They are writing" : ""));
 
-  constructor() {
+  /** @param {(peer: string) => import("../sdk/call.js").Call|null} callWith the call that goes on with an address */
+  constructor(callWith) {
+    this.#callWith = callWith;
     const field = byId("talk-text");
     field.addEventListener("input", () => this.#typing.input(field.value.trim() !== ""));
     byId("talk-form").addEventListener("submit", (event) => {
@@ -62,6 +71,27 @@ export class Talk {
     byId("talk-text").focus();
   }
 
+  /**
+   * Writes to somebody, and brings that conversation to the front.
+   * @param {string} typed
+   * @param {string} text
+   */
+  write(typed, text) {
+    if (text.trim() === "") return;
+    this.open(typed);
+    this.#write(text);
+  }
+
+  /** Whether the conversation with that address is in front. @param {string} typed */
+  shows(typed) {
+    return this.#peer !== "" && this.#peer === addressOf(typed);
+  }
+
+  /** A call began, ended, or its channel opened or closed. */
+  handleCalls() {
+    this.#drawTitle();
+  }
+
   #bring(peer) {
     this.#typing.stop();
     this.#typist.handle(false);
@@ -82,7 +112,9 @@ export class Talk {
     const entry = this.#transcript(this.#peer).write(text, Date.now());
     this.#typing.sent();
     try {
-      this.#session.sendMessage(this.#peer, text, { id: entry.id });
+      const call = this.#callWith(this.#peer);
+      if (call) call.sendText(text, { id: entry.id });
+      else this.#session.sendMessage(this.#peer, text, { id: entry.id });
     } catch (error) {
       this.#handleStatus({ id: entry.id, status: "failed", reason: error.reason ?? error.message });
     }
@@ -111,10 +143,16 @@ export class Talk {
     if (fresh.length > 0) this.#draw();
   }
 
+  #drawTitle() {
+    const call = this.#peer === "" ? null : this.#callWith(this.#peer);
+    say("talk-title", `Messages with ${shortAddress(this.#peer)}`);
+    show("talk-in-call", call?.hasChannel ?? false);
+  }
+
   #draw() {
     show("talk", this.#peer !== "");
     if (this.#peer === "") return;
-    say("talk-title", `Messages with ${shortAddress(this.#peer)}`);
+    this.#drawTitle();
     const others = [...this.#transcriptOfPeer].filter(([peer]) => peer !== this.#peer);
     byId("talk-peers").replaceChildren(...others.map(([peer, transcript]) => {
       const name = shortAddress(peer);
@@ -146,7 +184,7 @@ function drawEntry(list, entry, index) {
 }
 
 /** @param {string} typed @returns {string} the URI the gateway makes of it, so that answers meet what was written */
-function addressOf(typed) {
+export function addressOf(typed) {
   const text = typed.trim();
   if (/^(procom|sips?|tel|sms|xmpp):/i.test(text)) return text;
   const number = text.replace(/[\s\u00a0().\/-]/g, "");

@@ -22,19 +22,23 @@ import { readSecurity } from "./security.js";
  * @typedef {object} Wire what a call needs of its session
  * @property {(object: Record<string, unknown>) => void} send
  * @property {() => boolean} isReachable
- * @property {(object: Record<string, any>) => void} handleChannelObject
+ * @property {(object: Record<string, any>, way: Way) => void} handleChannelObject
+ * @property {(way: Way) => void} handleClosedWay
+ * @property {(to: string, body: string, options: object|undefined, way: Way) => string} sendMessage
+ *
+ * @typedef {import("./messaging.js").Way} Way
  *
  * @typedef {object} MediaOptions
  * @property {MediaStream} [media] send this instead of asking for the microphone
  * @property {MediaTrackConstraints|boolean} [audio] constraints for the microphone; `true` when left out
- * @property {boolean} [channel] also open the `procom` data channel
+ * @property {boolean} [channel] also open the `procom` data channel, for text in the call
  */
 
 /**
  * A call. Fires `state` (`detail`: {@link CallDetail}), `media` (`detail.stream`), `path` (`detail.state` of the
  * connection), `security` ({@link import("./security.js").Security}), `quality` (`mos`, `loss`, `jitter_ms`, `rtt_ms`),
  * `trouble` (`leg`, `direction`, `why`), `digit` (`digit`), `transferred` (`to`, `outcome`), `refused` (a
- * {@link ProcomError} about something asked of a call that goes on) and `warning`.
+ * {@link ProcomError} about something asked of a call that goes on), `channel` (`isOpen`) and `warning`.
  *
  * @typedef {object} CallDetail
  * @property {import("./call-state.js").StateName} state
@@ -48,6 +52,8 @@ export class Call extends EventTarget {
   #recovery;
   #microphone = new Microphone();
   #channel;
+  /** @type {Way} */
+  #way = (object) => this.#channel.send(object);
   #isMuted = false;
   #isKnown = false;
   /** The change of hold the gateway has not answered yet: true to hold, false to resume. */
@@ -85,7 +91,11 @@ export class Call extends EventTarget {
     const send = (object) => this.#isKnown && !this.isEnded && wire.send({ ...object, call: id });
     const warn = (text) => this.#fire("warning", text);
     this.#negotiation = new Negotiation(this.connection, send, warn);
-    this.#channel = new ObjectChannel(this.connection, (object) => wire.handleChannelObject(object), warn);
+    this.#channel = new ObjectChannel(this.connection, {
+      handleObject: (object) => this.#handleChannelObject(object),
+      handleChange: (isOpen) => this.#handleChannelChange(isOpen),
+      warn,
+    });
     this.#recovery = new Recovery(this.connection, () => this.restartIce(), () => this.#canOffer());
     this.#watch();
   }
@@ -112,6 +122,11 @@ export class Call extends EventTarget {
 
   get isMuted() {
     return this.#isMuted;
+  }
+
+  /** Whether text goes over the call's own channel now. */
+  get hasChannel() {
+    return this.#channel.isOpen;
   }
 
   get isEnded() {
@@ -164,19 +179,21 @@ export class Call extends EventTarget {
     try {
       // Where the browser will not ask for the microphone, nobody waits for it to open.
       if (await isMicrophoneGranted(media)) {
-        await this.#sendAnswer();
+        await this.#sendAnswer(media);
         await this.#attachMedia(media);
       } else if (await this.#attachMedia(media)) {
-        await this.#sendAnswer();
+        await this.#sendAnswer(media);
       }
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  async #sendAnswer() {
+  async #sendAnswer({ channel = false }) {
     const sdp = await this.#negotiation.answer();
     if (this.isEnded) return;
+    // Only where the offer has room for one: another offer just for it is not worth a glare.
+    if (channel && this.connection.sctp) this.#channel.open();
     this.#wire.send({ type: "answer", call: this.id, sdp });
     this.#negotiation.announce();
     this.#apply({ type: "answered" });
@@ -250,12 +267,23 @@ export class Call extends EventTarget {
   }
 
   /**
-   * Sends an object over the call's own `procom` data channel.
-   * @param {Record<string, unknown>} object
-   * @returns {boolean} whether there was an open channel to take it
+   * Writes to the far side: over the call's own `procom` data channel while that is open, else as any message. Answers
+   * and status come as the session's `message` and `status`, whichever way they take, and once.
+   * @param {string} body
+   * @param {{content?: string, id?: string, require?: "any"|"encrypted"|"e2ee"}} [options]
+   * @returns {string} its id
    */
-  sendOverChannel(object) {
-    return this.#channel.send(object);
+  sendText(body, options) {
+    return this.#wire.sendMessage(this.peer, body, options, this.#way);
+  }
+
+  /**
+   * Tells the far side that something is being written, or no longer.
+   * @param {boolean} isOn
+   */
+  setComposing(isOn) {
+    const object = { type: "composing", with: this.peer, on: isOn };
+    if (!this.#way(object)) this.#wire.send(object);
   }
 
   /**
@@ -307,6 +335,17 @@ export class Call extends EventTarget {
       else this.#fire("warning", String(error));
     });
     if (!isRenegotiation) this.#apply({ type: input });
+  }
+
+  /** Nothing but messages belongs on the channel. */
+  #handleChannelObject(object) {
+    if (object.type === "error") this.#fire("warning", String(object.reason ?? object.code));
+    else this.#wire.handleChannelObject(object, this.#way);
+  }
+
+  #handleChannelChange(isOpen) {
+    if (!isOpen) this.#wire.handleClosedWay(this.#way);
+    this.#fire("channel", { isOpen });
   }
 
   #handleHeld(isHeld) {
@@ -384,6 +423,7 @@ export class Call extends EventTarget {
     if (this.isEnded) return;
     this.#recovery.close();
     this.#negotiation.close();
+    this.#channel.close();
     this.connection.close();
     this.#microphone.release();
     this.#apply({ type: "ended", cause, reason, by });

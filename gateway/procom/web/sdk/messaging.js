@@ -4,6 +4,8 @@
  *     send --message--> gateway --status--> queued, sent, delivered, read | failed
  *     gateway --message--> application --ack--> gateway, later --read-->
  *
+ * Each goes over the socket, or over the channel of a call as long as that is open.
+ *
  * @module sdk/messaging
  */
 
@@ -14,11 +16,16 @@ const REMEMBERED_IDS = 1000;
 /** The ladder a message climbs; it never goes back. */
 const LADDER = Object.freeze(["queued", "sent", "delivered", "read", "failed"]);
 
+/** @typedef {(object: Record<string, unknown>) => boolean} Way of a call; false when it did not take the object */
+
 /** The message half of a session. Fires its events on the session it is given. */
 export class Messaging {
   #send;
   #fire;
-  /** Messages the gateway has not said anything about: sent again when a new session begins. */
+  /**
+   * Messages the gateway has not said anything about: sent again when a new session begins, or when the channel they
+   * went over is closed. @type {Map<string, {object: Record<string, unknown>, way: Way|null}>}
+   */
   #unsettled = new Map();
   /** How far each message sent here has come, by its step on the ladder. */
   #stepOfId = new Map();
@@ -38,20 +45,34 @@ export class Messaging {
    * @param {string} to
    * @param {string} body
    * @param {{content?: string, id?: string, require?: string, fallback?: boolean}} [options]
+   * @param {Way|null} [way] that of the call it is written in
    * @returns {string} the message's id, under which `status` events follow
    */
-  sendMessage(to, body, { content = "text/plain", id = randomId("m", 16), require, fallback } = {}) {
+  sendMessage(to, body, { content = "text/plain", id = randomId("m", 16), require, fallback } = {}, way = null) {
     const object = {
       type: "message", id, to, body, content, ...(require !== undefined && { require }), ...(fallback === true && { fallback }),
     };
-    this.#send(object);
-    this.#unsettled.set(id, object);
+    const isTaken = way?.(object) ?? false;
+    if (!isTaken) this.#send(object);
+    this.#unsettled.set(id, { object, way: isTaken ? way : null });
     return id;
   }
 
   /** Sends what the lost session may have lost; the ids make it harmless if it did not. */
   sendAgain() {
-    for (const object of this.#unsettled.values()) this.#send(object);
+    for (const { object } of this.#unsettled.values()) this.#send(object);
+  }
+
+  /**
+   * A call's channel is closed: what it had may be lost, so it is sent by the socket.
+   * @param {Way} way
+   */
+  handleClosedWay(way) {
+    for (const entry of this.#unsettled.values()) {
+      if (entry.way !== way) continue;
+      entry.way = null;
+      this.#send(entry.object);
+    }
   }
 
   /**
@@ -76,11 +97,12 @@ export class Messaging {
   /**
    * Takes an object of this half.
    * @param {Record<string, any>} object
+   * @param {Way|null} [way] that of the call it came by
    * @returns {boolean} whether it was one
    */
-  handle(object) {
+  handle(object, way = null) {
     switch (object.type) {
-      case "message": this.#handleMessage(object); return true;
+      case "message": this.#handleMessage(object, way); return true;
       case "status": this.#handleStatus(object); return true;
       case "presence": this.#fire("presence", object); return true;
       case "composing": this.#fire("composing", object); return true;
@@ -96,7 +118,7 @@ export class Messaging {
     this.#unsettled.delete(id);
   }
 
-  #handleMessage(object) {
+  #handleMessage(object, way) {
     const { id } = object;
     const before = this.#received.get(id);
     // The application has it, but not for good yet: it acknowledges by itself.
@@ -107,7 +129,8 @@ export class Messaging {
       if (!this.#fire("message", object, true)) return;
       if (this.#received.get(id) === "held") this.#received.set(id, "shown");
     }
-    this.#send({ type: "ack", id });
+    const ack = { type: "ack", id };
+    if (!way?.(ack)) this.#send(ack);
   }
 
   #handleStatus(object) {

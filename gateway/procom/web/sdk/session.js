@@ -275,7 +275,9 @@ export class Session extends EventTarget {
     const call = new Call({ ...description, configuration }, {
       send: (object) => this.#link.send(object),
       isReachable: () => this.#link.state === "connected",
-      handleChannelObject: (object) => void this.#messaging.handle(object),
+      sendMessage: (...message) => this.#messaging.sendMessage(...message),
+      handleChannelObject: (object, way) => void this.#messaging.handle(object, way),
+      handleClosedWay: (way) => this.#messaging.handleClosedWay(way),
     });
     this.calls.set(call.id, call);
     call.addEventListener("state", () => {

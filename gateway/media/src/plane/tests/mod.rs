@@ -2,6 +2,7 @@
 
 mod attacks;
 mod calls;
+mod channel;
 mod early;
 mod properties;
 mod wire;

@@ -1,18 +1,18 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant among many")]
 
 use gateway_core::message::{
-    Body, Composing, ConversationId, Dispatch, Handover, IntakeId, Message, MessageId, Receipt,
-    Received, Settlement, Status,
+    Body, Composing, ConversationId, Dispatch, Handover, IntakeId, Message, MessageId, Receipt, Received,
+    Settlement, Status,
 };
 use gateway_core::route::Origin;
 
 use super::*;
 use crate::testing::address;
 
-const ID: MessageId = MessageId([7; 16]);
+pub(super) const ID: MessageId = MessageId([7; 16]);
 const CONVERSATION: ConversationId = ConversationId([5; 16]);
 
-fn message(id: &str, body: &str) -> String {
+pub(super) fn message(id: &str, body: &str) -> String {
     client(json!({"type": "message", "id": id, "to": "procom:bob", "body": body}))
 }
 
@@ -26,7 +26,7 @@ fn origin(account: &str) -> Origin {
     }
 }
 
-fn dispatch(delivery: u64, id: MessageId, to: &str) -> Command {
+pub(super) fn dispatch(delivery: u64, id: MessageId, to: &str) -> Command {
     let account = (!to.starts_with("guest.")).then(|| to.into());
     Command::Send(Box::new(Dispatch {
         delivery: DeliveryId(delivery),
@@ -54,7 +54,7 @@ fn dispatch(delivery: u64, id: MessageId, to: &str) -> Command {
     }))
 }
 
-fn receipt(sender_id: &str, status: Status) -> Command {
+pub(super) fn receipt(sender_id: &str, status: Status) -> Command {
     Command::Receipt(Box::new(Receipt {
         trunk: "procom".into(),
         origin: origin("alice"),
@@ -66,16 +66,16 @@ fn receipt(sender_id: &str, status: Status) -> Command {
     }))
 }
 
-fn ack(id: MessageId) -> String {
+pub(super) fn ack(id: MessageId) -> String {
     client(json!({"type": "ack", "id": id.to_string()}))
 }
 
-fn read(id: MessageId) -> String {
+pub(super) fn read(id: MessageId) -> String {
     client(json!({"type": "read", "id": id.to_string()}))
 }
 
 impl World {
-    fn received(&mut self) -> Received {
+    pub(super) fn received(&mut self) -> Received {
         let is_received = |output: &Output| matches!(output, Output::Received(_));
         let at = self.rest.iter().position(is_received).expect("a message");
         match self.rest.remove(at) {
@@ -122,7 +122,7 @@ impl World {
         statuses
     }
 
-    fn settle(&mut self, intake: IntakeId) {
+    pub(super) fn settle(&mut self, intake: IntakeId) {
         self.command(Command::Settle(intake, Settlement::Taken(ID, Status::Queued, CONVERSATION)));
     }
 }
