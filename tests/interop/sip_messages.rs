@@ -267,3 +267,22 @@ fn phones_write_to_each_other_through_kamailio() {
         }
     });
 }
+
+#[test]
+fn linphone_hears_that_what_it_wrote_was_delivered_and_read() {
+    interop!(["linphonec", "cc"], |net| {
+        let scene = Scene::new(net);
+        let settings = scene
+            .settings("bob", 5072, Transport::Udp)
+            .writes_to(&scene.uri("alice", Transport::Udp));
+        let mut phone = Linphone::start_asking(net, &settings);
+        phone.wait_registered();
+        let mut alice = Client::sign_in(&scene, "alice");
+        phone.write("is it there?");
+        let message = alice.take_message();
+        assert_eq!(message["body"], "is it there?");
+        phone.wait_log("moving from .* to .*DeliveredToUser", STEP);
+        alice.send(&json!({"type": "read", "id": message["id"]}));
+        phone.wait_log("moving from .*DeliveredToUser.* to .*Displayed", STEP);
+    });
+}

@@ -2,11 +2,11 @@
 //! by files.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::namespace::{Net, command};
+use crate::namespace::{Net, command, workspace};
 use crate::phone::{Phone, Protection, STEP, Settings, Transport};
 use crate::process::Process;
 use crate::tone::tone_file;
@@ -23,6 +23,20 @@ pub struct Linphone {
 impl Linphone {
     /// Starts it and waits until it takes commands.
     pub fn start(net: &Net, settings: &Settings) -> Self {
+        Self::run(net, settings, None)
+    }
+
+    /// Starts it so that it asks to be told what becomes of its messages (RFC 5438). Needs `cc`.
+    pub fn start_asking(net: &Net, settings: &Settings) -> Self {
+        let source = workspace().join("tests/interop/peers/linphone_cpim.c");
+        let library = net.path("linphone_cpim.so");
+        let mut compiler = command("cc");
+        let made = compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).status();
+        assert!(made.expect("cc can be started").success());
+        Self::run(net, settings, Some(&library))
+    }
+
+    fn run(net: &Net, settings: &Settings, preloaded: Option<&Path>) -> Self {
         let folder = net.folder(&settings.user);
         for needed in [".local/share/linphone", "linphone"] {
             fs::create_dir_all(folder.join(needed)).expect("the folder of a test is writable");
@@ -33,6 +47,9 @@ impl Linphone {
         let mut program = command("linphonec");
         program.arg("-c").arg(settings_file).args(["-d", "5", "-S", "-l"]).arg(&debug_log);
         program.env("HOME", &folder);
+        if let Some(library) = preloaded {
+            program.env("LD_PRELOAD", library);
+        }
         program.env("XDG_CONFIG_HOME", &folder).env("XDG_DATA_HOME", &folder);
         if settings.answers {
             program.arg("-a");
