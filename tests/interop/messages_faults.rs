@@ -384,3 +384,44 @@ fn a_full_disk_refuses_messages_and_nothing_else_and_recovers() {
         gateway.assert_alive();
     });
 }
+
+#[test]
+fn a_read_only_disk_is_named_at_the_start_and_what_was_taken_arrives_later() {
+    interop!([], |net| {
+        let config = config(&Certificates::make(net));
+        let state = net.folder("gateway").join("state");
+        std::fs::create_dir_all(&state).expect("a folder");
+        let mount = |options: &str| {
+            let mut mount = command("mount");
+            let mount = mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&state).status();
+            assert!(mount.expect("mount can be started").success());
+        };
+        mount("size=8m");
+        let mut gateway = Gateway::run(net, &config);
+        let mut alice = Alice::default();
+        alice.sign_in(&config);
+        alice.write("early");
+        wait_until("it is taken", STEP, || {
+            alice.listen(Duration::from_millis(50));
+            alice.taken.contains_key("early")
+        });
+        gateway.kill();
+        // As a kernel leaves a disk that has failed.
+        mount("remount,ro");
+        let mut refused = Gateway::try_run(net, &config);
+        let status = refused.ends_within(STEP).expect("it does not run without its store");
+        assert!(!status.success());
+        let output = refused.output();
+        assert!(output.contains("Read-only file system"), "{output}");
+        assert!(output.contains("state/gateway.db"), "it says where: {output}");
+        mount("remount,rw");
+        let _gateway = Gateway::run(net, &config);
+        let phone = SipMessenger::start(config.sip(), "bob", "secret-bob");
+        let mut bob = Bob::default();
+        wait_until("it arrives", LAST, || {
+            bob.take(&phone);
+            sleep(Duration::from_millis(50));
+            bob.requests.contains_key("text of early")
+        });
+    });
+}

@@ -82,13 +82,18 @@ impl Gateway {
         }
     }
 
-    /// Starts the gateway with a configuration and waits until it is healthy.
-    #[track_caller]
-    pub fn run(net: &Net, config: &crate::config::Config) -> Self {
+    /// Starts the gateway with a configuration that it may refuse.
+    pub fn try_run(net: &Net, config: &crate::config::Config) -> Process {
         let path = net.write("gateway/gateway.toml", config.render());
         let mut program = command(binary());
         program.args(["run", "--config"]).arg(path).current_dir(net.folder("gateway"));
-        let process = Process::start(net, "gateway", &mut program);
+        Process::start(net, "gateway", &mut program)
+    }
+
+    /// Starts the gateway with a configuration and waits until it is healthy.
+    #[track_caller]
+    pub fn run(net: &Net, config: &crate::config::Config) -> Self {
+        let process = Self::try_run(net, config);
         let mut gateway = Self {
             process,
             url: config.url(),

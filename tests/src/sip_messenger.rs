@@ -21,6 +21,9 @@ use crate::sip_client::{SipClient, status};
 /// How often it registers, and repeats a message that is not answered.
 const REGISTER: Duration = Duration::from_secs(1);
 const REPEAT: Duration = Duration::from_millis(500);
+/// Challenges of one request that it answers: on a busy machine a life of the gateway may be over
+/// before an answer was seen.
+const MAX_CHALLENGES: u32 = 40;
 /// How long it waits before it connects anew.
 const RECONNECT: Duration = Duration::from_millis(50);
 /// How long nothing may come before it does something else.
@@ -304,7 +307,7 @@ impl Phone {
         }
         let (user, password) = (&self.user, &self.password);
         if matches!(code, 401 | 407)
-            && request.cseq < 8
+            && request.cseq < MAX_CHALLENGES
             && let Some(line) = authorize(text, user, password, request.method, &request.uri)
         {
             request.authorization = line;
