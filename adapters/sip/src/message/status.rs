@@ -6,9 +6,8 @@ use gateway_core::message::{Handover, Settlement, Status};
 use crate::cause;
 use crate::stack::wire::{Response, reason_phrase};
 
-/// The status that settles a MESSAGE. What is taken but not at its recipient's yet is 202: "A UAS
-/// that is, in fact, a message relay, storing the message and forwarding it later on, SHOULD return
-/// a 202 (Accepted)" (RFC 3428 §7).
+/// The status that settles a MESSAGE. What is taken but not at its recipient's yet is 202, as a relay
+/// that stores a message and forwards it later has to answer (RFC 3428 §7).
 pub(crate) fn to_status(settlement: &Settlement) -> u16 {
     match settlement {
         Settlement::Taken(_, Status::Delivered | Status::Read, _) => 200,
