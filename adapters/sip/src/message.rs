@@ -23,7 +23,7 @@ pub use incoming::{Content, Text, read};
 pub(crate) use outgoing::{Ids, Letter, noticed};
 pub(crate) use status::{handover, to_status};
 
-/// Text as RFC 3428 §4 has it.
+/// Text as everybody sends and shows it (RFC 3428 §4 and §7).
 pub(crate) const TEXT: &str = "text/plain";
 /// A message with headers of its own (RFC 3862).
 pub(crate) const CPIM: &str = "message/cpim";

@@ -38,8 +38,10 @@ pub(crate) fn handover(response: &Response, is_phone: bool) -> Handover {
 fn is_passing(status: u16) -> bool {
     match status {
         // Nobody there, nobody in time, busy, a clash, or a server's trouble (RFC 3261 §21.4.9,
-        // §21.4.18, §21.4.24, §21.4.25, §21.4.27, §21.6.1).
-        408 | 430 | 480 | 486 | 487 | 491 | 600 => true,
+        // §21.4.18, §21.4.24, §21.4.25, §21.4.27).
+        408 | 430 | 480 | 486 | 487 | 491 => true,
+        // Of a message it means that it was delivered, but refused (RFC 3428 §7).
+        600..=699 => false,
         // It will not understand us any better later (RFC 3261 §21.5.2, §21.5.6, §21.5.7).
         501 | 505 | 513 => false,
         500..=599 => true,
