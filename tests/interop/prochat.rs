@@ -273,9 +273,14 @@ fn a_token_of_another_page_is_of_no_use_and_the_person_is_told() {
 fn the_call_button_opens_the_dialler_with_the_address_ready() {
     interop!(["chromium", "node", "web"], |net| {
         let scene = scene(net);
+        serve_shop(&token(SHOP));
+        let mut widget = Widget::open(net, Product::Chromium);
+        widget.browser.evaluate("void (window.open = (page) => { window.opened = page; })");
+        widget.browser.click("procom-chat >>> button.call");
+        let opened = widget.browser.evaluate("window.opened");
         // What the button opens, in a page of its own.
         let mut browser = Browser::start(net, "dialler", Product::Chromium, PAGE_HZ);
-        browser.goto(&format!("{}#token={}&to=procom%3Aalice", scene.gateway.url, token(SHOP)));
+        browser.goto(opened.as_str().expect("the button opens a page"));
         let mut page = Page { browser };
         page.wait_frame("welcome");
         wait_until("the address is ready", STEP, || {
@@ -283,6 +288,9 @@ fn the_call_button_opens_the_dialler_with_the_address_ready() {
         });
         assert_eq!(page.browser.evaluate("location.hash"), "");
         assert_eq!(page.browser.evaluate("document.activeElement.id"), "call");
+        let mut alice = Client::sign_in(&scene, "alice");
+        page.browser.press("Enter");
+        assert_eq!(alice.take("incoming")["to"], "procom:alice");
     });
 }
 
