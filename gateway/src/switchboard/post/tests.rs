@@ -267,7 +267,7 @@ fn message(sender_id: &str, to: Address) -> Message {
         require: Require::Any,
         may_fall_back: false,
         wants_receipts: true,
-        hops_left: None,
+        hops_left: Some(9),
     }
 }
 

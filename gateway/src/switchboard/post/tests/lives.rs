@@ -24,6 +24,23 @@ fn what_fails_is_tried_again_later_each_time_and_under_a_new_number() {
 }
 
 #[test]
+fn who_says_when_to_come_again_is_left_alone_until_then_also_by_the_next_life() {
+    let mut world = world("retry-after");
+    let intake = world.write("alice", "m1", number());
+    world.taken(intake);
+    let hop = world.sent[0].delivery;
+    let wait = Duration::from_secs(60);
+    world.answer(hop, Handover::After(wait, Cause::Overload, "busy".to_owned()));
+    world.pass(Duration::from_secs(50));
+    assert_eq!(world.sent.len(), 1);
+    let mut world = world.crash();
+    world.pass(Duration::from_secs(9));
+    assert_eq!(world.sent, []);
+    world.pass(Duration::from_secs(4));
+    assert_eq!((world.sent[0].delivery, world.sent[0].attempt), (hop, 1));
+}
+
+#[test]
 fn an_attempt_that_a_crash_cut_off_is_repeated_under_its_number() {
     let mut world = world("crash");
     let intake = world.write("alice", "m1", number());
