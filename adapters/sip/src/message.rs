@@ -8,7 +8,12 @@
 //!
 //! Pure; the agent authenticates, finds the way, and keeps the transactions.
 //!
-//! Not supported: MSRP (RFC 4975), multipart and HTML bodies, messages by reference.
+//! Not supported: MSRP (RFC 4975), multipart and HTML bodies, messages by reference. A message that has
+//! outlived its Expires is brought all the same, which RFC 3428 §7 leaves to us.
+//!
+//! "A UAC MUST NOT initiate a new out-of-dialog MESSAGE transaction to a given URI if there is a
+//! previous out-of-dialog transaction pending for the same URI" (RFC 3428 §8): held for each
+//! conversation. Two people who write to a third do not wait for each other, as behind a proxy.
 
 pub mod composing;
 pub mod cpim;
