@@ -36,6 +36,8 @@ pub(crate) const MAX_FRAME_BYTES: usize = 64 * 1024;
 pub(crate) const MAX_DEPTH: usize = 16;
 /// Longest id of a call or message, in bytes.
 pub(crate) const MAX_ID_BYTES: usize = 64;
+/// Longest name of somebody that is passed on, in characters.
+const MAX_NAME_CHARS: usize = 64;
 /// Longest reason that is passed on, in characters.
 pub(crate) const MAX_REASON_CHARS: usize = 200;
 
@@ -198,6 +200,22 @@ pub(crate) enum WithinCall {
 pub(crate) enum Transfer {
     To(String),
     With(String),
+}
+
+/// A name from elsewhere in one line, cut, without what cannot be seen or turns the direction of
+/// writing (Unicode Standard Annex 9). Joiners stay: some scripts need them. None if nothing is left.
+pub(crate) fn tidy_name(name: &str) -> Option<String> {
+    let is_hidden = |letter: &char| {
+        letter.is_control()
+            || matches!(letter,
+                '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    };
+    let gap = |letter: char| if letter.is_whitespace() { ' ' } else { letter };
+    let seen: String = name.chars().map(gap).filter(|letter| !is_hidden(letter)).collect();
+    let words: Vec<&str> = seen.split_whitespace().collect();
+    let name: String = words.join(" ").chars().take(MAX_NAME_CHARS).collect();
+    (!name.is_empty()).then_some(name)
 }
 
 /// A sentence from elsewhere, cut and without control characters.

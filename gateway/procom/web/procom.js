@@ -20,7 +20,7 @@ export { Call } from "./sdk/call.js";
 export { CAUSES, ProcomError } from "./sdk/causes.js";
 export { Typing, Typist } from "./sdk/composing.js";
 export { isDigit } from "./sdk/digits.js";
-export { harmless, plainAddress } from "./sdk/display.js";
+export { harmless, plainAddress, plainName } from "./sdk/display.js";
 export { randomId } from "./sdk/random.js";
 export { Session } from "./sdk/session.js";
 

@@ -231,3 +231,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_name_has_nothing_in_it_that_hides_or_turns_what_is_read() {
+    let tidied = |name: &str| tidy_name(name);
+    assert_eq!(tidied("Zoë  O'Neil\t\u{1F6B2}").as_deref(), Some("Zoë O'Neil \u{1F6B2}"));
+    assert_eq!(tidied("\u{202e}ecilA\u{202c}\r\nBob\u{200b}\u{7}").as_deref(), Some("ecilA Bob"));
+    assert_eq!(tidied("a\u{2066}b\u{2069}c\u{e0041}\u{feff}").as_deref(), Some("abc"));
+    assert_eq!(tidied("دوستان\u{200c}من").as_deref(), Some("دوستان\u{200c}من"));
+    assert_eq!(tidied(&"x".repeat(500)).map(|name| name.len()), Some(64));
+    for name in ["", " ", "\u{202e}\u{200f}", "\0"] {
+        assert_eq!(tidied(name), None);
+    }
+}

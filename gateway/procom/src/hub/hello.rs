@@ -10,7 +10,7 @@ use super::{
     CLOSE_TAKEN_OVER, Deadline, Hub, Link, Loss, Now, Output, REFUSAL_DELAY, Socket, Verdict,
 };
 use crate::accounts::GUEST_PREFIX;
-use crate::frame::{ClientFrame, Code, GatewayFrame, Hello, Refusal, Welcome, read, tidy};
+use crate::frame::{ClientFrame, Code, GatewayFrame, Hello, Refusal, Welcome, read, tidy_name};
 use crate::fresh::{Fresh, hex};
 use crate::ice;
 use crate::secret::Secret;
@@ -150,7 +150,7 @@ impl Hub {
             Ok(Bearer::Demo(account)) => Who::Account { account, display: None },
             Ok(Bearer::Guest { display, only }) => Who::Guest {
                 name: guest_name(visitor, fresh),
-                display: display.as_deref().map(tidy),
+                display: display.as_deref().and_then(tidy_name),
                 only,
                 token: hex(&digest(token.reveal())[..16]),
             },

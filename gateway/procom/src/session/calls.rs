@@ -8,7 +8,7 @@ use gateway_core::{Cause, LegId, sdp};
 use super::{Output, REMEMBERED_CALLS, Session};
 use crate::dialled;
 use crate::frame::{
-    CallRequest, Code, GatewayFrame, IncomingFrame, Refusal, WithinCall, require_word, tidy,
+    CallRequest, Code, GatewayFrame, IncomingFrame, Refusal, WithinCall, require_word, tidy_name,
 };
 use crate::leg::{self, Leg};
 
@@ -80,7 +80,7 @@ impl Session {
             call,
             from: dial.origin.asserted.to_string(),
             to: self.birth.who.address().to_string(),
-            display: dial.display.as_deref().map(tidy),
+            display: dial.display.as_deref().and_then(tidy_name),
             verified: dial.origin.verified,
             require: require_word(dial.require),
             sdp: sdp::render(&dial.offer.0),

@@ -3,7 +3,7 @@
  * @module profon/words
  */
 
-import { harmless, plainAddress } from "../sdk/display.js";
+import { harmless, plainAddress, plainName } from "../sdk/display.js";
 
 /** The gateway's own far end, which plays the caller's voice back. */
 export const ECHO = "procom:echo";
@@ -225,7 +225,7 @@ export function shortAddress(address) {
 
 /** @param {{display: string|null, peer: string}} call @returns {string} */
 export function nameOf(call) {
-  const display = harmless(call.display).replaceAll("\n", " ").trim();
+  const display = plainName(call.display);
   if (display) return display;
   if (call.peer === ECHO) return "Echo";
   return shortAddress(call.peer);

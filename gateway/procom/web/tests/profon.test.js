@@ -88,6 +88,7 @@ test("a transfer that failed says why in one sentence", () => {
 test("durations, names and initials read well", () => {
   assert.deepEqual([0, 59.9, 61, 3661].map(wordsOfDuration), ["0:00", "0:59", "1:01", "1:01:01"]);
   assert.equal(nameOf({ display: null, peer: "sip:bob@example.org" }), "bob@example.org");
+  assert.equal(nameOf({ display: "\u0410lice", peer: "sip:mallory@example.net" }), "mallory@example.net");
   assert.equal(initialOf("bob"), "B");
   assert.equal(initialOf("+45"), "");
 });
