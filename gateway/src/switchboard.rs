@@ -274,12 +274,10 @@ impl Switchboard {
             event @ (Event::Received(_)
             | Event::Sent(..)
             | Event::Confirmed(_)
-            | Event::Composing(_)) => self.handle_mail(name, event),
-            Event::Located(account, locations) => {
-                self.post.handle_located(name, &account, &locations, Self::clock());
-                self.planner.reach.locate(name, account, locations);
-                self.perform_mail();
-            }
+            | Event::Composing(_)
+            | Event::Returned(_)
+            | Event::Had(..)) => self.handle_mail(name, event),
+            Event::Located(account, locations) => self.handle_located(name, account, locations),
             Event::Link(trunk, state) => self.handle_link(name, trunk, state),
             Event::Journal(leg, entry) => self.store.journal(leg, name, entry),
             Event::Released(key) => self.store.released(key),

@@ -24,7 +24,7 @@ const TEXTS: [&str; 5] = [
     "<b>&amp;</b>",
 ];
 
-fn scene_with_carol(net: &gateway_tests::namespace::Net) -> Scene<'_> {
+pub(crate) fn scene_with_carol(net: &gateway_tests::namespace::Net) -> Scene<'_> {
     Scene::with(net, |config| {
         config.account(Account { name: "carol", password: PASSWORD, sip: None })
     })
@@ -44,6 +44,19 @@ impl Client {
             WsClient::sign_in(scene.config.http(), user, PASSWORD).expect("signed in");
         assert_eq!(welcome["type"], "welcome", "{welcome}");
         Self { socket, schema: Schema::published(), welcome }
+    }
+
+    #[track_caller]
+    pub(crate) fn sign_in_as(scene: &Scene<'_>, user: &str, device: &str) -> Self {
+        let (socket, welcome) =
+            WsClient::sign_in_as(scene.config.http(), user, PASSWORD, device).expect("signed in");
+        assert_eq!(welcome["type"], "welcome", "{welcome}");
+        Self { socket, schema: Schema::published(), welcome }
+    }
+
+    /// Signs out as a page that is closed does.
+    pub(crate) fn leave(mut self) {
+        self.socket.close();
     }
 
     pub(crate) fn send(&mut self, frame: &Value) {
@@ -93,7 +106,7 @@ impl Client {
     }
 
     #[track_caller]
-    fn assert_quiet(&mut self, kind: &str) {
+    pub(crate) fn assert_quiet(&mut self, kind: &str) {
         while let Some(frame) = self.receive(QUIET) {
             assert_ne!(frame["type"], kind, "{frame}");
         }
@@ -103,7 +116,7 @@ impl Client {
 impl Page {
     /// Opens a conversation and writes into it as a person does.
     #[track_caller]
-    fn write(&mut self, to: &str, text: &str) {
+    pub(crate) fn write(&mut self, to: &str, text: &str) {
         if !to.is_empty() {
             self.browser.type_into("#address", to);
             self.browser.click("#write");
@@ -114,7 +127,7 @@ impl Page {
 
     /// Waits until the conversation holds a message of that text in that state.
     #[track_caller]
-    fn wait_said(&mut self, text: &str, status: &str) {
+    pub(crate) fn wait_said(&mut self, text: &str, status: &str) {
         let script = format!(
             "[...document.querySelectorAll('#talk-list li[data-status={status}] .said')]\
              .filter((said) => said.lastChild.data === {}).length",

@@ -10,6 +10,8 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::http::HeaderValue;
+use tungstenite::protocol::CloseFrame;
+use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Message, WebSocket};
 
 use crate::namespace::workspace;
@@ -75,6 +77,28 @@ impl WsClient {
         client.send(&json!({"type": "hello", "version": 1, "user": user, "password": password}));
         let answer = client.receive(Duration::from_secs(10)).ok_or("no answer to hello")?;
         Ok((client, answer))
+    }
+
+    /// Opens a WebSocket and signs in as a device with a name; returns the answer too.
+    pub fn sign_in_as(
+        server: SocketAddr,
+        user: &str,
+        password: &str,
+        device: &str,
+    ) -> Result<(Self, Value), String> {
+        let mut client = Self::connect(server, &format!("http://{server}"))?;
+        let hello = json!({"type": "hello", "version": 1, "user": user, "password": password,
+                           "device": device});
+        client.send(&hello);
+        let answer = client.receive(Duration::from_secs(10)).ok_or("no answer to hello")?;
+        Ok((client, answer))
+    }
+
+    /// Closes as a page that goes away does, and waits until the server has heard of it.
+    pub fn close(&mut self) {
+        let frame = CloseFrame { code: CloseCode::Away, reason: "".into() };
+        let _ = self.socket.close(Some(frame));
+        while self.socket.read().is_ok() {}
     }
 
     /// Sends an object; a closed socket is no failure of the sender.

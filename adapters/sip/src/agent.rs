@@ -231,6 +231,8 @@ impl Agent {
             Command::Settle(intake, settlement) => self.settle(intake, &settlement, now),
             Command::Receipt(receipt) => self.send_receipt(&receipt, now),
             Command::Composing(trunk, composing) => self.send_composing(trunk, &composing, now),
+            // Only asked for by who knows devices by name.
+            Command::Backlog(_) => {}
             Command::Drain => {
                 self.is_draining = true;
                 self.stack.drain();

@@ -22,8 +22,8 @@ use std::pin::Pin;
 use gateway_core::leg::{Incoming, LegCommand, LegEvent};
 use gateway_core::media::Profile;
 use gateway_core::message::{
-    Composing, Confirmation, DeliveryId, Dispatch, Handover, IntakeId, Receipt, Received,
-    Settlement,
+    Backlog, Composing, Confirmation, DeliveryId, Device, Dispatch, Handover, IntakeId, MessageId,
+    Receipt, Received, Returned, Settlement,
 };
 use gateway_core::route::Location;
 use gateway_core::{AccountId, LegId, Scheme, TrunkId};
@@ -90,6 +90,8 @@ pub enum Command {
     Receipt(Box<Receipt>),
     /// Somebody is writing, or has stopped.
     Composing(TrunkId, Box<Composing>),
+    /// What a device lacks: the answer to [`Event::Returned`].
+    Backlog(Box<Backlog>),
     /// Refuse new legs from now on; those that live may end by themselves.
     Drain,
 }
@@ -109,6 +111,10 @@ pub enum Event {
     Confirmed(Box<Confirmation>),
     /// Somebody is writing, or has stopped.
     Composing(Box<Composing>),
+    /// A device is there again, or has room for more of what it lacks.
+    Returned(Box<Returned>),
+    /// A device has a message for good.
+    Had(Device, MessageId),
     /// Where an account can be rung through this adapter now: the whole list each time.
     Located(AccountId, Vec<Location>),
     /// How a trunk's link does.

@@ -9,6 +9,8 @@
 //! A message has one [`MessageId`] on every network, made when the gateway takes it. Each way to a
 //! recipient is one delivery with a [`DeliveryId`] of its own. A body is never shown by `Debug`.
 
+mod devices;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ use crate::address::Address;
 use crate::cause::Cause;
 use crate::ids::{AccountId, TrunkId};
 use crate::route::{Origin, Require};
+
+pub use devices::{Backlog, Device, DeviceId, Missed, Returned};
 
 /// The largest body the gateway takes, in bytes.
 pub const MAX_BODY: usize = 32 * 1024;

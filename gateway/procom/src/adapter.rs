@@ -273,9 +273,9 @@ impl Shell {
                         self.hub.handle_no_room(intake);
                     }
                 }
-                Output::Confirmed(confirmation) => {
-                    self.edge.report(Event::Confirmed(confirmation));
-                }
+                Output::Confirmed(said) => self.edge.report(Event::Confirmed(said)),
+                Output::Returned(returned) => self.edge.report(Event::Returned(returned)),
+                Output::Had(device, message) => self.edge.report(Event::Had(device, message)),
                 // It is worth nothing later, so it does not wait.
                 Output::Composing(composing) => {
                     let _ = self.edge.try_report(Event::Composing(composing));

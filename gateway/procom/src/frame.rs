@@ -122,11 +122,13 @@ pub(crate) enum Hello {
     Password {
         user: String,
         password: Secret,
+        device: Option<Secret>,
     },
-    /// `visitor` makes a guest the same guest again.
+    /// `visitor` makes a guest the same guest again, `device` a device of an account the same one.
     Token {
         token: Secret,
         visitor: Option<Secret>,
+        device: Option<Secret>,
     },
     Resume {
         secret: Secret,

@@ -9,6 +9,7 @@
 //! A socket begins with `hello`. What comes while its password is looked at waits.
 
 mod boundary;
+mod devices;
 mod hello;
 mod messages;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use gateway_adapter::{Command, Prospect};
 use gateway_core::leg::{Dial, LegCommand, LegEvent};
-use gateway_core::message::DeliveryId;
+use gateway_core::message::{DeliveryId, DeviceId};
 use gateway_core::{AccountId, Cause, LegId};
 
 use crate::attempts::{Attempt, Attempts};
@@ -50,7 +51,7 @@ enum Socket {
     /// No session yet.
     Greeting { peer: Peer },
     /// A password is being looked at.
-    Verifying { peer: Peer, attempt: Attempt, held: Vec<String> },
+    Verifying { peer: Peer, attempt: Attempt, held: Vec<String>, device: Option<DeviceId> },
     /// Too many wrong passwords came before: told so in a while, and not heard until then.
     Refusing { reason: String },
     /// Carries a session.
@@ -64,6 +65,7 @@ enum Deadline {
     Resume(SessionId),
     IceServers(SessionId),
     Acknowledgement(DeliveryId),
+    Page(SessionId),
 }
 
 /// All sockets and sessions.
@@ -140,6 +142,7 @@ impl Hub {
                     .get_mut(&id)
                     .map(|session| session.handle_text(&text, now, || fresh.leg(), is_draining));
                 self.judge(id, conduct);
+                self.go_on_returning(id, now);
             }
             Some(Socket::Verifying { held, .. }) if held.len() < HELD_FRAMES => held.push(text),
             Some(Socket::Verifying { .. }) => {
@@ -205,6 +208,7 @@ impl Hub {
             Command::Send(dispatch) => self.handle_dispatch(*dispatch, now),
             Command::Settle(intake, settlement) => self.handle_settled(intake, settlement),
             Command::Receipt(receipt) => self.handle_receipt(&receipt),
+            Command::Backlog(backlog) => self.handle_backlog(*backlog, now),
             Command::Composing(_, composing) => self.handle_composing(&composing),
             Command::Drain => self.is_draining = true,
         }
@@ -250,6 +254,7 @@ impl Hub {
                     }
                 }
                 Deadline::IceServers(id) => self.send_ice_servers(id, now),
+                Deadline::Page(id) => self.handle_late_page(id, now),
                 Deadline::Acknowledgement(delivery) => self.handle_unacknowledged(delivery),
             }
         }
@@ -377,6 +382,7 @@ impl Hub {
         if let Some(account) = birth.who.account() {
             self.report_located(account.clone(), &key);
         }
+        self.post.return_of_session.remove(&id);
         self.give_back_mail(&mailbox);
     }
 

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use gateway_adapter::Draft;
 use gateway_core::leg::{Incoming, LegEvent};
 use gateway_core::media::Profile;
-use gateway_core::message::{Composing, Message, MessageId};
+use gateway_core::message::{Composing, Device, Message, MessageId};
 use gateway_core::route::{Location, Origin};
 use gateway_core::{AccountId, Address, LegId, TrunkId};
 
@@ -119,6 +119,8 @@ pub(crate) struct Birth {
     pub(crate) calls_limit: usize,
     /// How fast its client may write.
     pub(crate) messages: Rate,
+    /// Which of the account's devices it is, where that told a name.
+    pub(crate) device: Option<Device>,
 }
 
 /// Whether a socket carries the session.

@@ -20,6 +20,7 @@ export { Call } from "./sdk/call.js";
 export { CAUSES, ProcomError } from "./sdk/causes.js";
 export { Typing, Typist } from "./sdk/composing.js";
 export { isDigit } from "./sdk/digits.js";
+export { deviceName } from "./sdk/device.js";
 export { harmless, plainAddress, plainName } from "./sdk/display.js";
 export { randomId } from "./sdk/random.js";
 export { Session } from "./sdk/session.js";
@@ -34,17 +35,20 @@ export { Session } from "./sdk/session.js";
  * @param {string} [options.token] a signed guest or demo token, instead of user and password
  * @param {string} [options.visitor] with a guest's token: a secret of this visitor's, 22 to 64 bytes, which makes the
  *   next session's guest the same one, so that answers find it
+ * @param {string} [options.device] of an account: the name by which the gateway knows this device again, 22 to 64
+ *   bytes, from {@link deviceName}; it then gets what came while it was away
  * @param {RTCConfiguration} [options.configuration] for every call, `iceTransportPolicy` for instance; the gateway's
  *   ICE servers are filled in
  * @returns {Promise<Session>}
  * @throws {ProcomError} with the gateway's own code and reason; `unreachable` when there is none; `insecure-url`
  */
-export async function connect({ url = gatewayOf(location.href), user, password, token, visitor, configuration }) {
+export async function connect({ url = gatewayOf(location.href), user, password, token, visitor, device, configuration }) {
   if (!isProtected(new URL(url))) {
     throw new ProcomError("insecure-url", "Without TLS a gateway is only reached on this machine.");
   }
   const guest = { token, ...(visitor !== undefined && { visitor }) };
-  const credentials = token === undefined ? { user, password } : guest;
+  const who = token === undefined ? { user, password } : guest;
+  const credentials = { ...who, ...(device !== undefined && { device }) };
   return new Session({ url, credentials, configuration }).open();
 }
 

@@ -20,7 +20,7 @@ import { drawStage, drawTimer } from "./profon/stage.js";
 import { Talk, addressOf } from "./profon/talk.js";
 import { Tones } from "./profon/tones.js";
 import { ECHO, nameOf, shortAddress, wordsOfConnection, wordsOfProspect, wordsOfSignIn, wordsOfTransfer } from "./profon/words.js";
-import { connect } from "./procom.js";
+import { connect, deviceName } from "./procom.js";
 
 const TICK_MS = 500;
 const isRawAudio = new URLSearchParams(location.search).get("raw-audio") === "1";
@@ -120,7 +120,7 @@ class Profon {
     this.#report("");
     this.#drawConnection("connecting");
     try {
-      this.#adopt(await connect(credentials));
+      this.#adopt(await connect({ ...credentials, device: deviceName(storage()) }));
     } catch (error) {
       this.#drawConnection("closed");
       this.#report(wordsOfSignIn(error));
@@ -398,6 +398,15 @@ function drawTransferWith(others) {
 /** Browsers differ in whether an element that was just hidden still counts as having the focus. */
 function isIn(region, element) {
   return region.contains(element) && !element.closest("[hidden]");
+}
+
+/** @returns {Storage|null} none where the browser allows none */
+function storage() {
+  try {
+    return window.localStorage;
+  } catch {
+    return null;
+  }
 }
 
 /** @returns {{token: string, to: string}} the token bare, or as `token=...` with `to=...` */

@@ -8,11 +8,12 @@
 //! A message that waits for an account stays here until somebody is there. Its body goes when it has
 //! arrived or failed; what tells a resend from a new message stays for the message's life.
 
+mod devices;
 mod rows;
 mod sql;
 
 use gateway_core::delivery::{Hop, Parcel, Progress, climbs};
-use gateway_core::message::{Confirmation, Message, MessageId, Receipt, Status};
+use gateway_core::message::{Confirmation, Device, Message, MessageId, Receipt, Returned, Status};
 use gateway_core::route::Origin;
 use gateway_core::{AccountId, Cause};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -59,6 +60,11 @@ pub enum MailWrite {
     Untold(Option<AccountId>),
     /// End what has outlived its life.
     Expire(i64),
+    /// Read what a device lacks, from that place in the order on; at that time, in milliseconds
+    /// since 1970. It is known from then on.
+    Missed(Box<Returned>, i64),
+    /// A device has a message for good.
+    Had(Device, MessageId),
 }
 
 /// A message to take.
@@ -103,6 +109,19 @@ pub struct Mail {
     pub message: Message,
 }
 
+/// A message that a device lacks.
+#[derive(Clone, Debug)]
+pub struct Unseen {
+    /// The message, on every network.
+    pub message_id: MessageId,
+    /// The two who talk.
+    pub conversation: String,
+    /// Who wrote it.
+    pub origin: Origin,
+    /// What it says.
+    pub message: Message,
+}
+
 /// What the store answers.
 #[derive(Clone, Debug)]
 pub enum MailReply {
@@ -126,6 +145,8 @@ pub enum MailReply {
     Read(Option<AccountId>, Vec<Mail>, Option<i64>),
     /// What senders are to be told.
     Receipts(Vec<Receipt>),
+    /// A page of what a device lacks, the place in the order where it ends, and whether it is the last.
+    Missed(Box<Returned>, Vec<Unseen>, i64, bool),
     /// Whether the disk takes what is written.
     Writable(bool),
 }
@@ -159,6 +180,10 @@ pub(super) fn perform(
             receipts(transaction, &seqs).map(Some)
         }
         MailWrite::Expire(now_ms) => expire(transaction, *now_ms).map(Some),
+        MailWrite::Missed(returned, now_ms) => {
+            devices::missed(transaction, returned, *now_ms).map(Some)
+        }
+        MailWrite::Had(device, id) => devices::had(transaction, device, *id).map(|()| None),
     }
 }
 
@@ -193,6 +218,7 @@ fn take(connection: &Connection, taking: &Taking) -> rusqlite::Result<MailReply>
     for hop in &taking.hops {
         rows::put_hop(connection, seq, hop, taking.now_ms)?;
     }
+    devices::owe(connection, taking, seq)?;
     let (message_id, status) = (taking.message_id, taking.status);
     Ok(MailReply::Taken { ticket, message_id, status, is_new: true })
 }
@@ -221,6 +247,9 @@ fn advance(
         rows::put_hop(connection, seq, hop, now_ms.saturating_add(wait_ms))?;
     }
     let status = if climbs(before, progress.status) { progress.status } else { before };
+    if status == Status::Failed {
+        devices::disown(connection, seq)?;
+    }
     let params = params![seq, status as u8, progress.reason, takers, progress.is_over];
     connection.prepare_cached(sql::ADVANCE)?.execute(params)?;
     Ok(stored)
@@ -285,12 +314,16 @@ fn expire(connection: &Connection, now_ms: i64) -> rusqlite::Result<MailReply> {
     let mut failed = Vec::new();
     for seq in dead {
         let reason = "nobody took it in the time it was kept";
+        devices::disown(connection, seq)?;
         connection.prepare_cached(sql::DROP_HOPS)?.execute(params![seq])?;
         let is_failed = connection.prepare_cached(sql::FAIL)?.execute(params![seq, reason])? > 0;
         connection.prepare_cached(sql::END)?.execute(params![seq])?;
         if is_failed {
             failed.push(seq);
         }
+    }
+    for seq in seqs(connection, sql::OUTLIVED_KEPT, params![now_ms, PAGE])? {
+        devices::disown(connection, seq)?;
     }
     let forgotten = params![now_ms - GRACE_MS, now_ms - UNTOLD_LIFE_MS, PAGE];
     connection.prepare_cached(sql::FORGET)?.execute(forgotten)?;

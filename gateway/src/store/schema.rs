@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 use super::{RETENTION, Unfinished};
 
 /// One entry for each version of the file; `user_version` says how many have been applied.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE boot (id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL);
     CREATE TABLE journal (
@@ -46,6 +46,16 @@ const MIGRATIONS: [&str; 3] = [
 ",
     "
     ALTER TABLE message ADD COLUMN hops_left INTEGER;
+",
+    "
+    CREATE TABLE device (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        account TEXT NOT NULL, name BLOB NOT NULL, seen_ms INTEGER NOT NULL,
+        UNIQUE (account, name));
+    CREATE TABLE owed (
+        device INTEGER NOT NULL, message INTEGER NOT NULL,
+        PRIMARY KEY (device, message)) WITHOUT ROWID;
+    CREATE INDEX owed_by_message ON owed (message);
 ",
 ];
 

@@ -109,11 +109,12 @@ impl Writer {
         Ok(replies)
     }
 
-    /// The disk takes nothing: new messages are refused, what is known of others waits.
+    /// The disk takes nothing: new messages are refused, what is known of others waits. A device asks
+    /// again by itself.
     fn give_up(&mut self, batch: Vec<Write>, why: &rusqlite::Error) {
         self.refuse(&batch, why);
         let is_kept = |write: &Write| match write {
-            Write::Mail(mail) => !matches!(mail, MailWrite::Take(_)),
+            Write::Mail(mail) => !matches!(mail, MailWrite::Take(_) | MailWrite::Missed(..)),
             Write::Journal { .. }
             | Write::Released(_)
             | Write::Began { .. }

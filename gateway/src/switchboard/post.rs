@@ -10,6 +10,7 @@
 //! Pure: time and randomness are arguments, and what is to be done leaves by [`Post::poll_act`].
 //! No body, no id and no whole address is ever logged.
 
+mod devices;
 mod hooks;
 mod intake;
 mod limits;
@@ -26,8 +27,8 @@ use gateway_adapter::Metrics;
 use gateway_core::call::Inquiry;
 use gateway_core::delivery::{Deliveries, Moment, Output, Way, climbs};
 use gateway_core::message::{
-    Composing, Confirmation, ConversationId, DeliveryId, Dispatch, Handover, IntakeId, Message, MessageId, Receipt,
-    Settlement, Status,
+    Backlog, Composing, Confirmation, ConversationId, DeliveryId, Dispatch, Handover, IntakeId,
+    Message, MessageId, Receipt, Settlement, Status,
 };
 use gateway_core::route::Origin;
 use gateway_core::{AccountId, Cause, TrunkId};
@@ -75,6 +76,8 @@ pub(super) enum Act {
     Send(Box<Dispatch>),
     /// Tell a sender; [`Post::handle_told`] hears if it could be.
     Tell(Box<Receipt>),
+    /// Tell a device what it lacks; it asks again if it was not told.
+    Backlog(Box<Backlog>),
     /// Somebody is writing.
     Composing(TrunkId, Box<Composing>),
     /// A message to the gateway itself.
@@ -213,6 +216,9 @@ impl Post {
                 for receipt in receipts {
                     self.tell(receipt);
                 }
+            }
+            MailReply::Missed(returned, unseen, until, is_last) => {
+                self.handle_missed(*returned, unseen, until, is_last);
             }
             MailReply::Writable(is_writable) => self.writable.set(i64::from(is_writable)),
         }

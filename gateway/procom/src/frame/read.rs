@@ -21,7 +21,7 @@ const MAX_CANDIDATE_BYTES: usize = 1024;
 const MAX_CONTACT_TEXT_BYTES: usize = 256;
 /// Addresses of a contact; those beyond are not read.
 const MAX_CONTACT_ADDRESSES: usize = 16;
-/// How long the secret of a visitor is: at least 128 bits in base64.
+/// How long the secret of a visitor and the name of a device are: at least 128 bits in base64.
 const VISITOR_BYTES: std::ops::RangeInclusive<usize> = 22..=64;
 /// How long a digit sounds when the client does not say.
 const DIGIT: Duration = Duration::from_millis(160);
@@ -107,6 +107,7 @@ struct HelloBody {
     password: Option<Secret>,
     token: Option<Secret>,
     visitor: Option<Secret>,
+    device: Option<Secret>,
     resume: Option<Secret>,
     received: Option<u64>,
 }
@@ -327,15 +328,17 @@ fn check_hello(body: HelloBody) -> Checked<Hello> {
     if body.version != 1 {
         return Err((Code::UnsupportedVersion, "This gateway speaks version 1."));
     }
+    let is_fine = |secret: &Secret| VISITOR_BYTES.contains(&secret.reveal().len());
+    let (visitor, device) = (body.visitor, body.device);
+    if !visitor.as_ref().is_none_or(is_fine) {
+        return Err((Code::Malformed, "The secret of a visitor has 22 to 64 bytes."));
+    }
+    if !device.as_ref().is_none_or(is_fine) {
+        return Err((Code::Malformed, "The name of a device has 22 to 64 bytes."));
+    }
     match (body.user, body.password, body.token, body.resume) {
-        (Some(user), Some(password), None, None) => Ok(Hello::Password { user, password }),
-        (None, None, Some(token), None) => {
-            let is_fine = |secret: &Secret| VISITOR_BYTES.contains(&secret.reveal().len());
-            if !body.visitor.as_ref().is_none_or(is_fine) {
-                return Err((Code::Malformed, "The secret of a visitor has 22 to 64 bytes."));
-            }
-            Ok(Hello::Token { token, visitor: body.visitor })
-        }
+        (Some(user), Some(password), None, None) => Ok(Hello::Password { user, password, device }),
+        (None, None, Some(token), None) => Ok(Hello::Token { token, visitor, device }),
         (None, None, None, Some(secret)) => {
             let received = body.received.ok_or((
                 Code::Malformed,

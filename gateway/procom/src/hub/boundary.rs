@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use gateway_adapter::Draft;
 use gateway_core::leg::{Incoming, LegEvent};
-use gateway_core::message::{Composing, Confirmation, DeliveryId, Handover, Received};
+use gateway_core::message::{
+    Composing, Confirmation, DeliveryId, Device, Handover, MessageId, Received, Returned,
+};
 use gateway_core::route::Location;
 use gateway_core::{AccountId, LegId};
 
@@ -77,6 +79,10 @@ pub(crate) enum Output {
     Received(Box<Received>),
     Sent(DeliveryId, Handover),
     Confirmed(Box<Confirmation>),
+    /// A device lacks what came while it was away.
+    Returned(Box<Returned>),
+    /// A device has a message for good.
+    Had(Device, MessageId),
     Composing(Box<Composing>),
     Released(u64),
     /// Ask the gateway what would become of this; `handle_explained` is told, with the client's id.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use gateway_core::message::{Device, DeviceId};
 use ring::digest::{SHA256, digest as hash};
 
 use super::{
@@ -26,6 +27,12 @@ fn guest_name(visitor: Option<&Secret>, fresh: &mut dyn Fresh) -> String {
     format!("{GUEST_PREFIX}{}", hex(&bytes[..8]))
 }
 
+/// Which device it is that gave itself this name.
+fn device_id(name: &Secret) -> DeviceId {
+    let hash = digest(&format!("procom device 1 {}", name.reveal()));
+    DeviceId(hash.first_chunk().copied().expect("SHA-256 has 32 bytes"))
+}
+
 /// How a secret is looked up: by its hash.
 pub(super) fn digest(secret: &str) -> [u8; 32] {
     hash(&SHA256, secret.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes")
@@ -41,11 +48,13 @@ impl Hub {
         fresh: &mut dyn Fresh,
     ) {
         match read(text) {
-            Ok(ClientFrame::Hello(Hello::Password { user, password })) => {
-                self.handle_password(socket, user, password, now);
+            Ok(ClientFrame::Hello(Hello::Password { user, password, device })) => {
+                let device = device.as_ref().map(device_id);
+                self.handle_password(socket, user, password, device, now);
             }
-            Ok(ClientFrame::Hello(Hello::Token { token, visitor })) => {
-                self.handle_token(socket, &token, visitor.as_ref(), now, fresh);
+            Ok(ClientFrame::Hello(Hello::Token { token, visitor, device })) => {
+                let device = device.as_ref().map(device_id);
+                self.handle_token(socket, &token, visitor.as_ref(), device, now, fresh);
             }
             Ok(ClientFrame::Hello(Hello::Resume { secret, received })) => {
                 self.handle_resume(socket, &secret, received, now);
@@ -78,7 +87,8 @@ impl Hub {
         let Some(Socket::Verifying { .. }) = self.socket_of_id.get(&socket) else {
             return;
         };
-        let Some(Socket::Verifying { peer, attempt, held }) = self.socket_of_id.remove(&socket)
+        let Some(Socket::Verifying { peer, attempt, held, device }) =
+            self.socket_of_id.remove(&socket)
         else {
             return;
         };
@@ -87,7 +97,7 @@ impl Hub {
             Verdict::Right(verified) => {
                 self.attempts.handle_success(attempt, now.at);
                 let (account, display) = (verified.account, verified.display);
-                self.begin(socket, Who::Account { account, display }, now, fresh);
+                self.begin(socket, Who::Account { account, display }, device, now, fresh);
                 for text in held {
                     self.handle_text(socket, text, now, fresh);
                 }
@@ -105,7 +115,14 @@ impl Hub {
         }
     }
 
-    fn handle_password(&mut self, socket: SocketId, user: String, password: Secret, now: Now) {
+    fn handle_password(
+        &mut self,
+        socket: SocketId,
+        user: String,
+        password: Secret,
+        device: Option<DeviceId>,
+        now: Now,
+    ) {
         let Some(Socket::Greeting { peer }) = self.socket_of_id.get(&socket) else {
             return;
         };
@@ -113,7 +130,8 @@ impl Hub {
         match self.attempts.begin(peer.ip, &user, now.at) {
             Ok(attempt) => {
                 let held = Vec::new();
-                self.socket_of_id.insert(socket, Socket::Verifying { peer, attempt, held });
+                let verifying = Socket::Verifying { peer, attempt, held, device };
+                self.socket_of_id.insert(socket, verifying);
                 self.outputs.push_back(Output::Verify(socket, user, password));
             }
             Err(wait) => {
@@ -133,6 +151,7 @@ impl Hub {
         socket: SocketId,
         token: &Secret,
         visitor: Option<&Secret>,
+        device: Option<DeviceId>,
         now: Now,
         fresh: &mut dyn Fresh,
     ) {
@@ -160,7 +179,7 @@ impl Hub {
                 return self.refuse_socket(socket, Refusal::new(Code::BadToken, reason));
             }
         };
-        self.begin(socket, who, now, fresh);
+        self.begin(socket, who, device, now, fresh);
     }
 
     /// A socket takes a session up. Whatever carried it before is closed.
@@ -194,7 +213,14 @@ impl Hub {
         self.send_error(socket, Refusal::new(Code::ResumeExpired, reason));
     }
 
-    fn begin(&mut self, socket: SocketId, who: Who, now: Now, fresh: &mut dyn Fresh) {
+    fn begin(
+        &mut self,
+        socket: SocketId,
+        who: Who,
+        device: Option<DeviceId>,
+        now: Now,
+        fresh: &mut dyn Fresh,
+    ) {
         let key = who.key();
         let limits = &self.setup.limits;
         let (limit, messages) = match who {
@@ -213,6 +239,8 @@ impl Hub {
         self.next_session += 1;
         let secret = hex(&fresh.bytes());
         let account = who.account().cloned();
+        // A guest has one device, which is what its visitor's secret says.
+        let device = account.clone().zip(device).map(|(account, id)| Device { account, id });
         let birth = Birth {
             who,
             name: hex(&fresh.bytes()[..8]),
@@ -221,6 +249,7 @@ impl Hub {
             resume: self.setup.resume,
             calls_limit: self.setup.limits.calls_per_session,
             messages,
+            device: device.clone(),
         };
         let mailbox = birth.who.mailbox().to_owned();
         self.id_of_secret.insert(digest(&secret), id);
@@ -231,7 +260,10 @@ impl Hub {
         self.socket_of_id.insert(socket, Socket::Carrying(id));
         self.welcome(socket, id, false, now);
         self.schedule_ice_servers(id, now);
-        self.show_pending(id);
+        match device {
+            Some(device) => self.begin_return(id, device, now),
+            None => self.show_pending(id),
+        }
         if let Some(account) = account {
             self.report_located(account, &key);
         }

@@ -20,8 +20,10 @@ use gateway_core::message::{
 };
 use gateway_core::route::Origin;
 
+use super::devices::Return;
 use super::{Deadline, Hub, Now, Output};
 use crate::frame::{MessageFrame, Moment};
+use crate::memory::Memory;
 use crate::session::{Session, SessionId, TRUNK};
 
 /// How long a device may take to acknowledge a message before it is tried again later.
@@ -31,6 +33,8 @@ const UNSETTLED_OF_SESSION: usize = 256;
 const UNSETTLED: usize = 4096;
 /// How many messages may wait for an `ack` in one mailbox.
 const PENDING_OF_MAILBOX: usize = 256;
+/// How many acknowledged messages are remembered, of all mailboxes.
+const REMEMBERED: usize = 4096;
 
 /// A message of a client's that the switchboard has not settled yet.
 #[derive(Debug)]
@@ -58,6 +62,9 @@ pub(super) struct Post {
     unsettled_of_session: BTreeMap<SessionId, usize>,
     pending_of_mailbox: BTreeMap<String, BTreeMap<MessageId, Pending>>,
     place_of_delivery: BTreeMap<DeliveryId, (String, MessageId)>,
+    /// What devices of a mailbox have had lately: a session that ends takes nothing back.
+    acknowledged: Memory<(String, MessageId), ()>,
+    pub(super) return_of_session: BTreeMap<SessionId, Return>,
 }
 
 impl Post {
@@ -69,6 +76,8 @@ impl Post {
             unsettled_of_session: BTreeMap::new(),
             pending_of_mailbox: BTreeMap::new(),
             place_of_delivery: BTreeMap::new(),
+            acknowledged: Memory::new(REMEMBERED),
+            return_of_session: BTreeMap::new(),
         }
     }
 
@@ -183,7 +192,8 @@ impl Hub {
         let has_it = |id: &SessionId| {
             self.session_of_id.get(id).is_some_and(|session| session.has_acknowledged(message_id))
         };
-        if is_own || ids.iter().any(has_it) {
+        let was_had = self.post.acknowledged.get(&(mailbox.to_owned(), message_id)).is_some();
+        if is_own || was_had || ids.iter().any(has_it) {
             let taken = Handover::Taken(Status::Delivered);
             return self.outputs.push_back(Output::Sent(delivery, taken));
         }
@@ -192,11 +202,12 @@ impl Hub {
             return self.later(delivery, Cause::Overload, "Their devices do not keep up.");
         }
         let frame = frame(message_id, conversation, &origin, own_address, &message);
-        let is_new = self.pend(delivery, mailbox, message_id, &frame);
+        let new = self.pend(delivery, mailbox, message_id, &frame);
         self.deadlines
             .insert((now.at + ACKNOWLEDGEMENT_LIMIT, Deadline::Acknowledgement(delivery)));
-        if is_new {
-            for id in ids {
+        let Some(number) = new else { return };
+        for id in ids {
+            if !self.set_aside(id, number, message_id, &frame) {
                 self.with_session(id, |session| session.show(message_id, &frame));
             }
         }
@@ -204,19 +215,22 @@ impl Hub {
 
     /// Shows a session that has just begun what no device has acknowledged yet.
     pub(super) fn show_pending(&mut self, id: SessionId) {
-        let Some(mailbox) =
-            self.session_of_id.get(&id).map(|session| session.birth().who.mailbox())
-        else {
-            return;
-        };
-        let pendings = self.post.pending_of_mailbox.get(mailbox).into_iter().flatten();
-        let mut waiting: Vec<(u64, MessageId, MessageFrame)> = pendings
-            .map(|(message, pending)| (pending.number, *message, pending.frame.clone()))
-            .collect();
+        let mut waiting = self.pending_for(id);
         waiting.sort_by_key(|(number, ..)| *number);
         for (_, message, frame) in waiting {
             self.with_session(id, |session| session.show(message, &frame));
         }
+    }
+
+    /// What no device of this one's mailbox has acknowledged yet, by number.
+    pub(super) fn pending_for(&self, id: SessionId) -> Vec<(u64, MessageId, MessageFrame)> {
+        let session = self.session_of_id.get(&id);
+        let mailbox = session.map(|session| session.birth().who.mailbox());
+        let pendings = mailbox.and_then(|mailbox| self.post.pending_of_mailbox.get(mailbox));
+        let pendings = pendings.into_iter().flatten();
+        pendings
+            .map(|(message, pending)| (pending.number, *message, pending.frame.clone()))
+            .collect()
     }
 
     /// A device has a message.
@@ -226,6 +240,10 @@ impl Hub {
         };
         let (mailbox, origin) =
             (session.birth().who.mailbox().to_owned(), session.birth().who.origin());
+        if let Some(device) = session.birth().device.clone() {
+            self.outputs.push_back(Output::Had(device, message));
+        }
+        self.post.acknowledged.note((mailbox.clone(), message), ());
         if let Some(pending) = self.post.take(&mailbox, message) {
             for delivery in pending.deliveries {
                 let taken = Handover::Taken(Status::Delivered);
@@ -286,26 +304,27 @@ impl Hub {
         }
     }
 
+    /// Its number, if it is not pending already.
     fn pend(
         &mut self,
         delivery: DeliveryId,
         mailbox: &str,
         message: MessageId,
         frame: &MessageFrame,
-    ) -> bool {
+    ) -> Option<u64> {
         self.post.place_of_delivery.insert(delivery, (mailbox.to_owned(), message));
         let pendings = self.post.pending_of_mailbox.entry(mailbox.to_owned()).or_default();
         if let Some(pending) = pendings.get_mut(&message) {
             if !pending.deliveries.contains(&delivery) {
                 pending.deliveries.push(delivery);
             }
-            return false;
+            return None;
         }
         let number = self.post.next_number;
         self.post.next_number += 1;
         let pending = Pending { number, deliveries: vec![delivery], frame: frame.clone() };
         pendings.insert(message, pending);
-        true
+        Some(number)
     }
 
     fn sessions_of(&self, mailbox: &str) -> Vec<SessionId> {
@@ -333,7 +352,7 @@ fn mailbox_of(origin: &Origin) -> &str {
     origin.account.as_ref().map_or_else(|| origin.asserted.name(), |account| account.as_str())
 }
 
-fn frame(
+pub(super) fn frame(
     id: MessageId,
     conversation: ConversationId,
     origin: &Origin,

@@ -16,6 +16,7 @@ use crate::testing::{Counter, SDP, answer, call, client, dial, hello, later, now
 use crate::token::{Bearer, Token, Tokens};
 
 mod channel;
+mod devices;
 mod lives;
 mod messages;
 

@@ -51,6 +51,8 @@ pub(super) struct Chat {
     /// What was last written over the channel of a call, by the client's id.
     in_call: Memory<String, LegId>,
     shown: Memory<MessageId, Shown>,
+    /// What was shown because its device lacked it, before it came by itself.
+    brought: Memory<MessageId, ()>,
     unacknowledged: usize,
 }
 
@@ -62,6 +64,7 @@ impl Chat {
             told: Memory::new(REMEMBERED),
             in_call: Memory::new(REMEMBERED),
             shown: Memory::new(REMEMBERED),
+            brought: Memory::new(REMEMBERED),
             unacknowledged: 0,
         }
     }
@@ -144,6 +147,8 @@ impl Session {
         match self.chat.shown.get(&id) {
             Some(Shown::Own | Shown::Acknowledged | Shown::Read) => {}
             None if self.chat.unacknowledged >= UNACKNOWLEDGED => {}
+            // It comes by itself now, for the first time.
+            Some(Shown::Unacknowledged(_)) if self.chat.brought.forget(&id).is_some() => {}
             Some(Shown::Unacknowledged(_)) | None => {
                 let message = GatewayFrame::Message(Box::new(frame.clone()));
                 let leg = self.channels.with(&frame.from);
@@ -153,6 +158,23 @@ impl Session {
                     self.show_by_socket(id, &message);
                 }
             }
+        }
+    }
+
+    /// Shows the client what came while its device was away, unless it has come meanwhile.
+    pub(crate) fn show_missed(&mut self, id: MessageId, frame: &MessageFrame) {
+        if self.chat.shown.get(&id).is_none() {
+            self.show(id, frame);
+            self.chat.brought.note(id, ());
+        }
+    }
+
+    /// Shows the client what came while it was shown what it lacks, unless it was part of that.
+    pub(crate) fn show_aside(&mut self, id: MessageId, frame: &MessageFrame) {
+        if self.chat.shown.get(&id).is_none() {
+            self.show(id, frame);
+        } else {
+            self.chat.brought.forget(&id);
         }
     }
 
@@ -180,6 +202,11 @@ impl Session {
     /// Notes that this client wrote that message, which therefore need not be shown to it.
     pub(crate) fn own(&mut self, id: MessageId) {
         self.chat.note(id, Shown::Own);
+    }
+
+    /// How many messages this client has not acknowledged.
+    pub(crate) const fn unacknowledged(&self) -> usize {
+        self.chat.unacknowledged
     }
 
     /// Whether this client has acknowledged that message.

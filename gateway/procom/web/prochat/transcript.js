@@ -21,6 +21,7 @@ const LADDER = Object.freeze(["sending", "queued", "sent", "delivered", "read", 
  * @property {string|null} message the gateway's id, once it is known
  * @property {boolean} isOwn
  * @property {string} from in letters that cannot pass for others
+ * @property {boolean} isVerified whether `from` is proven
  * @property {string} text harmless, to be shown
  * @property {string|null} wire what was written here, as it goes out
  * @property {number} at_ms
@@ -65,7 +66,7 @@ export class Transcript {
   /** @param {string} text @param {number} now_ms @returns {Entry} */
   write(text, now_ms) {
     return this.#add({
-      id: randomId("m", 16), message: null, isOwn: true, from: "", text: harmless(text), wire: text, at_ms: now_ms,
+      id: randomId("m", 16), message: null, isOwn: true, from: "", isVerified: true, text: harmless(text), wire: text, at_ms: now_ms,
       status: "sending", reason: "",
     });
   }
@@ -81,7 +82,7 @@ export class Transcript {
     const isText = object.content === "text/plain";
     const at_ms = Date.parse(object.at);
     return this.#add({
-      id, message: id, isOwn, from: plainAddress(object.from),
+      id, message: id, isOwn, from: plainAddress(object.from), isVerified: object.verified === true,
       text: isText ? harmless(object.body) : `A message of the kind ${harmless(object.content)} cannot be shown here.`,
       wire: null, at_ms: Number.isFinite(at_ms) ? at_ms : Date.now(), status: isOwn ? "queued" : "new", reason: "",
     });
@@ -103,6 +104,15 @@ export class Transcript {
     // One that was taken once can only be sent anew.
     if (entry.message !== null) entry.id = randomId("m", 16);
     Object.assign(entry, { status: "sending", reason: "", message: null });
+    this.#save();
+  }
+
+  /** Takes over what stands in another one, by the time it was written. @param {Transcript} other */
+  absorb(other) {
+    const isNew = (entry) => !this.entries.some(({ id, message }) => id === entry.id || (message !== null && message === entry.message));
+    this.entries.push(...other.entries.filter(isNew));
+    this.entries.sort((one, another) => one.at_ms - another.at_ms);
+    this.entries.splice(0, this.entries.length - KEPT);
     this.#save();
   }
 

@@ -92,7 +92,8 @@ export class View {
       && entry.at_ms - this.last.at_ms < RUN_MS;
     const item = make("li", { class: `entry${entry.isOwn ? " own" : ""}${follows ? " follows" : ""}` });
     const who = make("span", { class: "unseen" }, entry.isOwn ? "You: " : "They: ");
-    if (!entry.isOwn && entry.from !== peer && !follows) item.append(make("p", { class: "name" }, entry.from));
+    const claim = entry.isVerified === false ? `${entry.from} (sender not proven)` : entry.from;
+    if (!entry.isOwn && claim !== peer && !follows) item.append(make("p", { class: "name" }, claim));
     item.append(make("p", { class: "bubble", dir: "auto" }, who, entry.text), make("p", { class: "fate" }));
     this.items.set(entry, item);
     this.list.append(item);

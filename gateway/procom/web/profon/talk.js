@@ -1,5 +1,5 @@
 /**
- * Messages in Profon: one conversation for each address, the one in front shown. Nothing is stored.
+ * Messages in Profon: one conversation for each person, the one in front shown. Nothing is stored.
  *
  *     session --message, status, composing--> Talk --draw--> card below the call
  *     person --send--> Talk --sendMessage, read--> session
@@ -8,25 +8,25 @@
  * @module profon/talk
  */
 
-import { Transcript } from "../prochat/transcript.js";
 import { wordsOfStatus, wordsOfTime } from "../prochat/words.js";
 import { Typing, Typist } from "../sdk/composing.js";
 import { byId, make, say, show } from "./dom.js";
+import { Threads } from "./threads.js";
 import { shortAddress } from "./words.js";
 
 /** The card with the conversations of one session. */
 export class Talk {
   /** @type {import("../procom.js").Session|null} */
   #session = null;
-  /** @type {Map<string, Transcript>} */
-  #transcriptOfPeer = new Map();
-  #peer = "";
+  #threads = new Threads();
+  /** The one that is shown. @type {import("./threads.js").Thread|null} */
+  #front = null;
   /** @type {(peer: string) => import("../sdk/call.js").Call|null} */
   #callWith;
   #typing = new Typing((isOn) => {
-    const call = this.#callWith(this.#peer);
+    const call = this.#call;
     if (call) call.setComposing(isOn);
-    else this.#session?.setComposing(this.#peer, isOn);
+    else if (this.#front) this.#session?.setComposing(this.#front.peer, isOn);
   });
   #typist = new Typist((isOn) => say("talk-typing", isOn ? "They are writing" : ""));
 
@@ -41,7 +41,9 @@ export class Talk {
       field.value = "";
     });
     byId("talk-peers").addEventListener("click", ({ target }) => {
-      if (target.dataset.peer !== undefined) this.open(target.dataset.peer);
+      const thread = this.#threads.all[Number(target.dataset.thread)];
+      if (thread !== undefined) this.#bring(thread);
+      byId("talk-text").focus();
     });
     document.addEventListener("visibilitychange", () => this.#markRead());
   }
@@ -49,8 +51,8 @@ export class Talk {
   /** @param {import("../procom.js").Session|null} session whose messages these are; another one begins with none */
   adopt(session) {
     this.#session = session;
-    this.#transcriptOfPeer.clear();
-    this.#peer = "";
+    this.#threads.clear();
+    this.#front = null;
     this.#draw();
     const on = (type, take) => session?.addEventListener(type, ({ detail }) => {
       if (this.#session === session) take(detail);
@@ -61,13 +63,17 @@ export class Talk {
       if (id) this.#handleStatus({ id, status: "failed", reason });
     });
     on("composing", (object) => {
-      if (object.with === this.#peer) this.#typist.handle(object.on === true);
+      if (this.#front?.addresses.has(object.with)) this.#typist.handle(object.on === true);
     });
   }
 
   /** Brings a conversation to the front. @param {string} typed an address, a number, a name */
   open(typed) {
-    this.#bring(addressOf(typed));
+    const address = addressOf(typed);
+    const thread = this.#threads.open(address);
+    // Who names an address means it; who goes on with a conversation means where it was last heard from.
+    thread.peer = address;
+    this.#bring(thread);
     byId("talk-text").focus();
   }
 
@@ -84,7 +90,7 @@ export class Talk {
 
   /** Whether the conversation with that address is in front. @param {string} typed */
   shows(typed) {
-    return this.#peer !== "" && this.#peer === addressOf(typed);
+    return this.#front?.addresses.has(addressOf(typed)) ?? false;
   }
 
   /** A call began, ended, or its channel opened or closed. */
@@ -92,29 +98,32 @@ export class Talk {
     this.#drawTitle();
   }
 
-  #bring(peer) {
+  /** The call that goes on with whom the conversation in front is with. */
+  get #call() {
+    for (const address of this.#front?.addresses ?? []) {
+      const call = this.#callWith(address);
+      if (call) return call;
+    }
+    return null;
+  }
+
+  #bring(thread) {
     this.#typing.stop();
     this.#typist.handle(false);
-    this.#peer = peer;
-    this.#transcript(peer);
+    this.#front = thread;
     this.#draw();
     this.#markRead();
   }
 
-  #transcript(peer) {
-    const known = this.#transcriptOfPeer.get(peer) ?? new Transcript(null, peer);
-    this.#transcriptOfPeer.set(peer, known);
-    return known;
-  }
-
   #write(text) {
-    if (text.trim() === "" || this.#session === null || this.#peer === "") return;
-    const entry = this.#transcript(this.#peer).write(text, Date.now());
+    if (text.trim() === "" || this.#session === null || this.#front === null) return;
+    const { transcript, peer } = this.#front;
+    const entry = transcript.write(text, Date.now());
     this.#typing.sent();
     try {
-      const call = this.#callWith(this.#peer);
+      const call = this.#call;
       if (call) call.sendText(text, { id: entry.id });
-      else this.#session.sendMessage(this.#peer, text, { id: entry.id });
+      else this.#session.sendMessage(peer, text, { id: entry.id });
     } catch (error) {
       this.#handleStatus({ id: entry.id, status: "failed", reason: error.reason ?? error.message });
     }
@@ -123,53 +132,61 @@ export class Talk {
 
   #handleMessage(object) {
     const isOwn = object.from === this.#session.address;
-    const peer = String(isOwn ? object.to : object.from);
-    if (this.#transcript(peer).receive(object, isOwn) === null) return;
-    if (this.#peer === "") this.#peer = peer;
-    if (peer === this.#peer && !isOwn) this.#typist.handle(false);
+    const { thread, isNew } = this.#threads.receive(object, isOwn);
+    if (!isNew) return;
+    if (!this.#threads.all.includes(this.#front)) this.#front = thread;
+    if (thread === this.#front && !isOwn) this.#typist.handle(false);
     this.#draw();
     // After the acknowledgement, which the SDK sends when this handler is done.
     queueMicrotask(() => this.#markRead());
   }
 
   #handleStatus(object) {
-    for (const transcript of this.#transcriptOfPeer.values()) if (transcript.settle(object) !== null) return this.#draw();
+    const thread = this.#threads.settle(object);
+    if (thread === null) return;
+    // What was in front has turned out to be part of another one.
+    if (this.#front !== null && !this.#threads.all.includes(this.#front)) {
+      thread.peer = this.#front.peer;
+      this.#front = thread;
+    }
+    this.#draw();
   }
 
   #markRead() {
-    if (document.visibilityState !== "visible" || this.#session === null || this.#peer === "") return;
-    const fresh = this.#transcript(this.#peer).markRead();
+    if (document.visibilityState !== "visible" || this.#session === null || this.#front === null) return;
+    const fresh = this.#front.transcript.markRead();
     for (const { id } of fresh) this.#session.markRead(id);
     if (fresh.length > 0) this.#draw();
   }
 
   #drawTitle() {
-    const call = this.#peer === "" ? null : this.#callWith(this.#peer);
-    say("talk-title", `Messages with ${shortAddress(this.#peer)}`);
-    show("talk-in-call", call?.hasChannel ?? false);
+    say("talk-title", `Messages with ${shortAddress(this.#front?.peer ?? "")}`);
+    show("talk-in-call", this.#call?.hasChannel ?? false);
   }
 
   #draw() {
-    show("talk", this.#peer !== "");
-    if (this.#peer === "") return;
+    show("talk", this.#front !== null);
+    if (this.#front === null) return;
+    const { transcript, addresses } = this.#front;
     this.#drawTitle();
-    const others = [...this.#transcriptOfPeer].filter(([peer]) => peer !== this.#peer);
-    byId("talk-peers").replaceChildren(...others.map(([peer, transcript]) => {
-      const name = shortAddress(peer);
-      const unread = transcript.unread > 0 ? `, ${transcript.unread} new` : "";
-      return make("button", { type: "button", class: "quiet", "data-peer": peer }, `${name}${unread}`);
+    byId("talk-peers").replaceChildren(...this.#threads.all.flatMap((thread, place) => {
+      if (thread === this.#front) return [];
+      const { unread } = thread.transcript;
+      const words = `${shortAddress(thread.peer)}${unread > 0 ? `, ${unread} new` : ""}`;
+      return [make("button", { type: "button", class: "quiet", "data-thread": String(place) }, words)];
     }));
     const log = byId("talk-log");
     // What is there already stays, so that a reader speaks only what is new.
-    this.#transcript(this.#peer).entries.forEach((entry, index) => drawEntry(byId("talk-list"), entry, index));
-    for (const stale of [...byId("talk-list").children].slice(this.#transcript(this.#peer).entries.length)) stale.remove();
+    transcript.entries.forEach((entry, index) => drawEntry(byId("talk-list"), entry, index, addresses.size > 1));
+    for (const stale of [...byId("talk-list").children].slice(transcript.entries.length)) stale.remove();
     log.scrollTop = log.scrollHeight;
   }
 }
 
-function drawEntry(list, entry, index) {
+function drawEntry(list, entry, index, hasAddresses) {
   const known = list.children[index];
-  const words = entry.isOwn ? `${wordsOfTime(entry.at_ms)} · ${wordsOfStatus(entry.status)}` : wordsOfTime(entry.at_ms);
+  const time = wordsOfTime(entry.at_ms);
+  const words = entry.isOwn ? `${time} · ${wordsOfStatus(entry.status)}` : [time, ...wordsOfSender(entry, hasAddresses)].join(" · ");
   const fate = entry.status === "failed" ? `${wordsOfStatus("failed")}. ${entry.reason}` : words;
   const isSame = known?.dataset.id === entry.id;
   const item = isSame ? known : make("li", { "data-id": entry.id },
@@ -181,6 +198,11 @@ function drawEntry(list, entry, index) {
   if (isSame) return;
   if (known) known.replaceWith(item);
   else list.append(item);
+}
+
+/** By which address it came, where there are several, and whether that is only a claim. */
+function wordsOfSender({ from, isVerified }, hasAddresses) {
+  return [...(hasAddresses ? [`from ${shortAddress(from)}`] : []), ...(isVerified ? [] : ["sender not proven"])];
 }
 
 /** @param {string} typed @returns {string} the URI the gateway makes of it, so that answers meet what was written */

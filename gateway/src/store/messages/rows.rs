@@ -9,7 +9,7 @@ use gateway_core::{AccountId, Address, TrunkId};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
-use super::{Mail, Taking, sql};
+use super::{Mail, Taking, Unseen, sql};
 
 pub(super) fn insert(connection: &Connection, taking: &Taking) -> rusqlite::Result<i64> {
     let (origin, message) = (&taking.origin, &taking.message);
@@ -98,7 +98,6 @@ pub(super) fn mail(
     let hops = hops(connection, seq, now_ms)?;
     let mail = |row: &Row<'_>| {
         let life_ms = row.get::<_, i64>(16)?.saturating_sub(now_ms);
-        let wants_receipts = row.get(14)?;
         Ok(Mail {
             seq,
             parcel: Parcel {
@@ -106,27 +105,49 @@ pub(super) fn mail(
                 conversation: row.get(15)?,
                 hops: hops.clone(),
                 status: status_of(row, 17)?,
-                wants_receipts,
+                wants_receipts: row.get(14)?,
                 takers: ways(&row.get::<_, String>(18)?),
                 life: Duration::from_millis(u64::try_from(life_ms).unwrap_or(0)),
             },
             origin: origin(row, 1)?,
-            message: Message {
-                sender_id: row.get(5)?,
-                to: address(row, 6)?,
-                dialled: row.get(7)?,
-                content: row.get(8)?,
-                body: row.get::<_, Option<String>>(9)?.unwrap_or_default().into(),
-                thread: row.get(10)?,
-                at_ms: row.get(11)?,
-                require: require_of(row.get(12)?),
-                may_fall_back: row.get(13)?,
-                wants_receipts,
-                hops_left: row.get(19)?,
-            },
+            message: message(row)?,
         })
     };
     connection.prepare_cached(sql::MAIL)?.query_row(params![seq], mail).optional()
+}
+
+/// A message that a device lacks, unless its life is over.
+pub(super) fn missed(
+    connection: &Connection,
+    seq: i64,
+    now_ms: i64,
+) -> rusqlite::Result<Option<Unseen>> {
+    let unseen = |row: &Row<'_>| {
+        Ok(Unseen {
+            message_id: MessageId(row.get(0)?),
+            conversation: row.get(15)?,
+            origin: origin(row, 1)?,
+            message: message(row)?,
+        })
+    };
+    connection.prepare_cached(sql::MISSED)?.query_row(params![seq, now_ms], unseen).optional()
+}
+
+/// What it says, from the sender's own id in column 5 on.
+fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
+    Ok(Message {
+        sender_id: row.get(5)?,
+        to: address(row, 6)?,
+        dialled: row.get(7)?,
+        content: row.get(8)?,
+        body: row.get::<_, Option<String>>(9)?.unwrap_or_default().into(),
+        thread: row.get(10)?,
+        at_ms: row.get(11)?,
+        require: require_of(row.get(12)?),
+        may_fall_back: row.get(13)?,
+        wants_receipts: row.get(14)?,
+        hops_left: row.get(19)?,
+    })
 }
 
 /// What the sender has not been told yet.

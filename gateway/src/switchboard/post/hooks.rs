@@ -2,10 +2,12 @@
 
 use dialplan::Purpose;
 use gateway_adapter::{Command, Event};
+use gateway_core::AccountId;
 use gateway_core::call::Inquiry;
 use gateway_core::message::Composing;
+use gateway_core::route::Location;
 
-use super::{Act, Clock};
+use super::{Act, Clock, PROCOM};
 use crate::control::Standing;
 use crate::planning::seed;
 use crate::switchboard::{Switchboard, epoch_ms};
@@ -33,6 +35,8 @@ impl Switchboard {
             }
             Event::Sent(hop, handover) => self.post.handle_sent(hop, handover, clock),
             Event::Confirmed(confirmation) => self.post.handle_confirmed(*confirmation, clock),
+            Event::Returned(returned) => self.post.handle_returned(*returned, clock),
+            Event::Had(device, message) => self.post.handle_had(device, message),
             Event::Incoming(_)
             | Event::Leg(..)
             | Event::Composing(_)
@@ -41,6 +45,18 @@ impl Switchboard {
             | Event::Journal(..)
             | Event::Released(_) => {}
         }
+        self.perform_mail();
+    }
+
+    /// An account can be reached elsewhere now: it is rung there, and brought what waits.
+    pub(in crate::switchboard) fn handle_located(
+        &mut self,
+        name: &'static str,
+        account: AccountId,
+        locations: Vec<Location>,
+    ) {
+        self.post.handle_located(name, &account, &locations, Self::clock());
+        self.planner.reach.locate(name, account, locations);
         self.perform_mail();
     }
 
@@ -84,6 +100,9 @@ impl Switchboard {
                     if self.tell_adapter(trunk.network(), Command::Receipt(receipt)) {
                         self.post.handle_told(id, status);
                     }
+                }
+                Act::Backlog(backlog) => {
+                    self.tell_adapter(PROCOM, Command::Backlog(backlog));
                 }
                 Act::Composing(trunk, composing) => {
                     let network = trunk.network().to_owned();

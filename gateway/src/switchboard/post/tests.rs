@@ -11,6 +11,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::*;
 use crate::control::ControlConfig;
 
+mod devices;
 mod lives;
 mod offline;
 mod taking;
@@ -29,6 +30,7 @@ struct World {
     sent: Vec<Dispatch>,
     told: Vec<Receipt>,
     controls: Vec<ControlMessage>,
+    backlogs: Vec<Backlog>,
 }
 
 fn world(name: &str) -> World {
@@ -65,6 +67,7 @@ impl World {
             sent: Vec::new(),
             told: Vec::new(),
             controls: Vec::new(),
+            backlogs: Vec::new(),
         };
         world.work();
         world
@@ -121,6 +124,7 @@ impl World {
                 self.post.handle_told(receipt.message_id, receipt.status);
                 self.told.push(*receipt);
             }
+            Act::Backlog(backlog) => self.backlogs.push(*backlog),
             Act::Composing(..) => {}
             Act::Control(message) => self.controls.push(*message),
         }

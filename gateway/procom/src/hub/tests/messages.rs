@@ -1,8 +1,8 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant among many")]
 
 use gateway_core::message::{
-    Body, Composing, ConversationId, Dispatch, Handover, IntakeId, Message, MessageId, Receipt, Received,
-    Settlement, Status,
+    Body, Composing, ConversationId, Dispatch, Handover, IntakeId, Message, MessageId, Missed,
+    Receipt, Received, Settlement, Status,
 };
 use gateway_core::route::Origin;
 
@@ -38,20 +38,29 @@ pub(super) fn dispatch(delivery: u64, id: MessageId, to: &str) -> Command {
         to: address(&format!("procom:{to}")),
         contact: None,
         account,
-        message: Message {
-            sender_id: "their-own".to_owned(),
-            to: address(&format!("procom:{to}")),
-            dialled: None,
-            content: "text/plain".to_owned(),
-            body: Body::from("good day"),
-            thread: None,
-            at_ms: 1_767_225_600_000,
-            require: Require::Any,
-            may_fall_back: false,
-            wants_receipts: true,
-            hops_left: None,
-        },
+        message: good_day(to),
     }))
+}
+
+fn good_day(to: &str) -> Message {
+    Message {
+        sender_id: "their-own".to_owned(),
+        to: address(&format!("procom:{to}")),
+        dialled: None,
+        content: "text/plain".to_owned(),
+        body: Body::from("good day"),
+        thread: None,
+        at_ms: 1_767_225_600_000,
+        require: Require::Any,
+        may_fall_back: false,
+        wants_receipts: true,
+        hops_left: None,
+    }
+}
+
+pub(super) fn missed(message_id: MessageId) -> Missed {
+    let (origin, message) = (origin("bob"), good_day("alice"));
+    Missed { message_id, conversation: CONVERSATION, origin, message }
 }
 
 pub(super) fn receipt(sender_id: &str, status: Status) -> Command {
