@@ -132,7 +132,9 @@ export class Talk {
 
   #handleMessage(object) {
     const isOwn = object.from === this.#session.address;
-    const { thread, isNew } = this.#threads.receive(object, isOwn);
+    // Who answers in a call goes on there, also from another address, as phones do.
+    const call = isOwn ? undefined : this.#session.calls.get(object.call);
+    const { thread, isNew } = this.#threads.receive(object, isOwn, call && addressOf(call.peer));
     if (!isNew) return;
     if (!this.#threads.all.includes(this.#front)) this.#front = thread;
     if (thread === this.#front && !isOwn) this.#typist.handle(false);

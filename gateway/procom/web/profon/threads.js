@@ -42,12 +42,14 @@ export class Threads {
   /**
    * @param {Record<string, any>} object a `message`
    * @param {boolean} isOwn
+   * @param {string} [answered] whose thread it is where the gateway knows no better
    * @returns {{thread: Thread, isNew: boolean}} `isNew` is false when it was here already
    */
-  receive(object, isOwn) {
+  receive(object, isOwn, answered) {
     const address = String(isOwn ? object.to : object.from);
     const conversation = typeof object.conversation === "string" ? object.conversation : null;
-    const thread = this.#find(conversation, address) ?? this.#begin(address, conversation);
+    const known = this.#find(conversation, address) ?? (answered === undefined ? undefined : this.#of(answered));
+    const thread = known ?? this.#begin(address, conversation);
     thread.addresses.add(address);
     if (thread.conversation === null) this.#learn(thread, conversation);
     const isNew = thread.transcript.receive(object, isOwn) !== null;

@@ -51,3 +51,12 @@ test("a gateway that names no conversations has one for each address", () => {
   threads.receive(message("3", "sip:eve@example.org", undefined), false);
   assert.deepEqual(threads.all.map(texts), [["1", "2"], ["3"]]);
 });
+
+test("who answers in a call from another address goes on in its conversation", () => {
+  const threads = new Threads();
+  const called = threads.open("sip:bob@gw.example");
+  const { thread } = threads.receive(message("1", "procom:bob", A), false, "sip:bob@gw.example");
+  assert.equal(thread, called);
+  assert.equal(threads.receive(message("2", "procom:bob", A), false).thread, called);
+  assert.notEqual(threads.receive(message("3", "procom:eve", B), false, "procom:nobody").thread, called);
+});
