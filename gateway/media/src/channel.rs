@@ -86,11 +86,11 @@ impl Channel {
     /// Does what is asked; in vain where no channel is open.
     pub(crate) fn handle_command(&mut self, command: &ChannelCommand, now: Instant) {
         self.guarded(|machine| {
-            match command {
+            let is_kept = match command {
                 ChannelCommand::Say(text) => machine.say(text.as_str(), now),
-                ChannelCommand::Close => machine.close(now),
-            }
-            machine.gather(now)
+                ChannelCommand::Close => machine.stream.is_none(),
+            };
+            if is_kept { machine.gather(now) } else { machine.abort(now) }
         });
     }
 
@@ -133,6 +133,12 @@ impl Channel {
 enum Standing {
     Good,
     Lost,
+}
+
+impl Standing {
+    fn and(self, other: Self) -> Self {
+        if self == Self::Lost { self } else { other }
+    }
 }
 
 /// An association, up or not.
@@ -231,35 +237,29 @@ impl Machine {
         held.filter_map(|held| held.association.poll_timeout()).min()
     }
 
-    fn say(&mut self, text: &str, now: Instant) {
-        let (Some(held), Some(stream)) = (&mut self.up, self.stream) else { return };
-        let Ok(mut stream) = held.association.stream(stream) else { return self.close(now) };
+    /// Says a text where a channel is open. False if the peer does not listen.
+    fn say(&mut self, text: &str, now: Instant) -> bool {
+        let (Some(held), Some(stream)) = (&mut self.up, self.stream) else { return true };
+        let Ok(mut stream) = held.association.stream(stream) else { return false };
         let is_room = stream.buffered_amount().is_ok_and(|waiting| waiting <= MAX_UNSENT_BYTES);
         let (ppi, bytes) = match text {
             // SCTP cannot carry nothing (RFC 8831 §6.6).
             "" => (Ppi::StringEmpty, &[0][..]),
             _ => (Ppi::String, text.as_bytes()),
         };
-        if !is_room || stream.write_with_ppi(now, bytes, ppi).is_err() {
-            self.close(now);
-        }
+        is_room && stream.write_with_ppi(now, bytes, ppi).is_ok()
     }
 
-    /// Resets our half of the channel's stream; the peer's follows (RFC 8831 §6.7).
-    fn close(&mut self, now: Instant) {
-        if let Some(id) = self.stream {
-            self.refuse(id, now);
-        }
-    }
-
+    /// Resets our half of a stream that is not taken; the peer's follows (RFC 8831 §6.7).
     fn refuse(&mut self, id: u16, now: Instant) {
         if let Some(held) = &mut self.up {
-            held.intake.abandon(id);
             if let Ok(mut stream) = held.association.stream(id) {
+                // With anything unread in it the library would put the peer off for ever.
+                while let Ok(Some(_)) = stream.read_sctp() {}
                 let _ = stream.close(now);
             }
+            held.intake.abandon(id);
         }
-        self.lose(id);
     }
 
     fn lose(&mut self, id: u16) {
@@ -284,9 +284,7 @@ impl Machine {
         while let Some(event) = self.up.as_mut().and_then(|held| held.association.poll()) {
             match event {
                 Event::Stream(StreamEvent::Readable { id }) => {
-                    if self.read(id, now) == Standing::Lost {
-                        standing = Standing::Lost;
-                    }
+                    standing = standing.and(self.read(id, now));
                 }
                 // In spite of its name it tells of one stream.
                 Event::AssociationLost { id, .. } => {
@@ -297,7 +295,7 @@ impl Machine {
                     self.lose(id);
                 }
                 Event::HandshakeFailed { .. } => standing = Standing::Lost,
-                _ => {}
+                Event::Connected | Event::Stream(_) | Event::DatagramReceived | _ => {}
             }
         }
         if standing == Standing::Lost {
@@ -343,8 +341,7 @@ impl Machine {
             held.intake.note_read();
             if self.stream == Some(id) {
                 if !self.hear(&chunks, now) {
-                    self.refuse(id, now);
-                    return Standing::Good;
+                    return Standing::Lost;
                 }
             } else if self.known.insert(id) {
                 self.channels += 1;
@@ -392,7 +389,7 @@ impl Machine {
             }
             // The peer repeats itself.
             Ppi::Dcep => return true,
-            _ => None,
+            Ppi::Binary | Ppi::BinaryEmpty | Ppi::Unknown | _ => None,
         };
         let Some(text) = text.filter(|_| self.texts.take(1, now)) else { return false };
         self.events.push_back(ChannelEvent::Heard(ChannelText::from(text)));
@@ -402,9 +399,8 @@ impl Machine {
 
 fn take_packets(association: &mut Association, packets: &mut VecDeque<Bytes>, now: Instant) {
     while let Some(transmit) = association.poll_transmit(now) {
-        match transmit.message {
-            Payload::RawEncode(slices) => packets.extend(slices),
-            _ => {}
+        if let Payload::RawEncode(slices) = transmit.message {
+            packets.extend(slices);
         }
     }
 }

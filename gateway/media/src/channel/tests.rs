@@ -243,15 +243,15 @@ fn who_opens_too_many_channels_loses_all() {
 }
 
 #[test]
-fn bytes_instead_of_text_close_the_channel_and_another_may_be_opened() {
+fn bytes_instead_of_text_cost_the_peer_its_channel() {
     let mut line = Line::open();
     line.peer.say(0, b"bytes", Ppi::Binary, line.now);
     line.run(Duration::from_secs(1));
     assert_eq!(line.events, [ChannelEvent::Closed]);
-    line.peer.open(2, LABEL, ChannelType::Reliable, line.now);
-    line.run(Duration::from_secs(1));
-    line.peer.say(2, b"text", Ppi::String, line.now);
-    line.peer.say(2, &[0xff, 0xfe], Ppi::String, line.now);
+
+    let mut line = Line::open();
+    line.peer.say(0, b"text", Ppi::String, line.now);
+    line.peer.say(0, &[0xff, 0xfe], Ppi::String, line.now);
     line.run(Duration::from_secs(1));
     assert_eq!(line.heard(), ["text"]);
     assert_eq!(line.events.last(), Some(&ChannelEvent::Closed));
@@ -266,6 +266,19 @@ fn a_flood_of_texts_closes_the_channel() {
     line.run(Duration::from_secs(1));
     assert!(line.heard().len() <= 1100);
     assert_eq!(line.events.last(), Some(&ChannelEvent::Closed));
+}
+
+#[test]
+fn a_channel_the_peer_has_closed_may_be_followed_by_another() {
+    let mut line = Line::open();
+    line.peer.association.stream(0).expect("a stream").close(line.now).expect("closed");
+    line.run(Duration::from_secs(1));
+    line.peer.open(2, LABEL, ChannelType::Reliable, line.now);
+    line.run(Duration::from_secs(1));
+    line.peer.say(2, b"text", Ppi::String, line.now);
+    line.run(Duration::from_secs(1));
+    assert_eq!(line.events.first(), Some(&ChannelEvent::Closed));
+    assert_eq!(line.heard(), ["text"]);
 }
 
 #[test]
@@ -287,6 +300,7 @@ fn our_close_reaches_the_peer() {
     line.channel.handle_command(&ChannelCommand::Close, line.now);
     line.run(Duration::from_secs(1));
     assert_eq!(line.events, [ChannelEvent::Closed]);
+    assert!(line.peer.association.is_closed());
     line.say("in vain");
     line.run(Duration::from_secs(1));
     assert!(line.peer.heard.is_empty());

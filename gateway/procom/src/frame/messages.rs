@@ -39,6 +39,9 @@ pub(crate) struct MessageFrame {
     pub(crate) verified: bool,
     /// The thread it is part of, whichever address of the other one it goes by.
     pub(crate) conversation: String,
+    /// The Procom address of who wrote it, where that is an account: a call with it may be known by that.
+    #[serde(skip)]
+    pub(crate) account: Option<String>,
 }
 
 /// Neither who nor what.

@@ -13,12 +13,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gateway_core::Cause;
 use gateway_core::message::{
     Composing, Confirmation, ConversationId, DeliveryId, Dispatch, Handover, IntakeId, Message,
     MessageId, Receipt, Received, Settlement, Status,
 };
 use gateway_core::route::Origin;
+use gateway_core::{Address, Cause};
 
 use super::devices::Return;
 use super::{Deadline, Hub, Now, Output};
@@ -368,5 +368,9 @@ pub(super) fn frame(
         at: Moment(message.at_ms),
         verified: origin.verified,
         conversation: conversation.to_string(),
+        account: origin
+            .account
+            .as_ref()
+            .map(|account| Address::procom(account.as_str()).to_string()),
     }
 }

@@ -42,7 +42,7 @@ impl Session {
             Err(fault) => return self.send(&refuse(Cause::NotAcceptable, &fault.to_string())),
         };
         let leg = leg();
-        self.channels.expect(leg, to.clone());
+        self.channels.expect(leg, &to, None);
         self.admit(Leg::calling(leg, &call), call);
         self.outputs.push_back(Output::Incoming(Box::new(Incoming {
             leg,
@@ -75,7 +75,7 @@ impl Session {
         }
         let call = self.unused_call();
         self.admit(Leg::ringing(leg, &call), call.clone());
-        self.channels.expect(leg, dial.origin.asserted.clone());
+        self.channels.expect(leg, &dial.origin.asserted, dial.origin.account.as_ref());
         self.send(&GatewayFrame::Incoming(Box::new(IncomingFrame {
             call,
             from: dial.origin.asserted.to_string(),

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use gateway_core::channel::{ChannelCommand, ChannelEvent, ChannelText, MAX_CHANNEL_TEXT};
 use gateway_core::leg::LegEvent;
 use gateway_core::message::MessageId;
-use gateway_core::{Address, LegId};
+use gateway_core::{AccountId, Address, LegId};
 
 use super::{GARBAGE, Output, Session};
 use crate::dialled;
@@ -21,15 +21,15 @@ use crate::hub::Now;
 
 /// How many objects of one channel are remembered as perhaps not arrived.
 const UNSETTLED: usize = 256;
-/// Addresses the far side of one call is known by.
-const FAR_ADDRESSES: usize = 4;
+/// Names the far side of one call is known by.
+const FAR_NAMES: usize = 8;
 
 /// The channels of one session's calls.
 #[derive(Debug, Default)]
 pub(super) struct Channels {
     open: BTreeMap<LegId, Open>,
     /// Who is at the far side of each call.
-    far_of_leg: BTreeMap<LegId, Address>,
+    far_of_leg: BTreeMap<LegId, Vec<String>>,
     /// The channel that brought what is dealt with now.
     answered: Option<LegId>,
 }
@@ -37,16 +37,27 @@ pub(super) struct Channels {
 /// An open channel.
 #[derive(Debug)]
 struct Open {
-    /// The addresses of the far side: the call's own, and those written to in the call.
+    /// The far side: its addresses, those written to in the call, and the threads with them.
     far: Vec<String>,
     /// What was said and may not have arrived, oldest first.
     unsettled: VecDeque<(Option<MessageId>, GatewayFrame)>,
 }
 
 impl Channels {
-    /// A call begins, with that far side.
-    pub(super) fn expect(&mut self, leg: LegId, far: Address) {
-        self.far_of_leg.insert(leg, far);
+    /// A call begins, with that far side, of that account if it is one.
+    pub(super) fn expect(&mut self, leg: LegId, far: &Address, account: Option<&AccountId>) {
+        let account = account.map(|account| Address::procom(account.as_str()).to_string());
+        self.far_of_leg.insert(leg, account.into_iter().chain([far.to_string()]).collect());
+    }
+
+    /// The far side of a call is known by that name too.
+    pub(super) fn learn(&mut self, leg: LegId, name: String) {
+        if let Some(open) = self.open.get_mut(&leg)
+            && open.far.len() < FAR_NAMES
+            && !open.far.contains(&name)
+        {
+            open.far.push(name);
+        }
     }
 
     /// The channel that brought what is dealt with now.
@@ -54,9 +65,10 @@ impl Channels {
         self.answered
     }
 
-    /// The open channel of a call with that address.
-    pub(super) fn with(&self, address: &str) -> Option<LegId> {
-        let is_far = |(_, open): &(&LegId, &Open)| open.far.iter().any(|far| far == address);
+    /// The open channel of a call whose far side has one of these names.
+    pub(super) fn with(&self, names: &[&str]) -> Option<LegId> {
+        let is_far =
+            |(_, open): &(&LegId, &Open)| open.far.iter().any(|far| names.contains(&far.as_str()));
         self.open.iter().find(is_far).map(|(leg, _)| *leg)
     }
 
@@ -75,8 +87,8 @@ impl Session {
         match event {
             ChannelEvent::Opened => {
                 self.close_channel(leg);
-                let far = self.channels.far_of_leg.get(&leg).map(ToString::to_string);
-                let open = Open { far: far.into_iter().collect(), unsettled: VecDeque::new() };
+                let far = self.channels.far_of_leg.get(&leg).cloned().unwrap_or_default();
+                let open = Open { far, unsettled: VecDeque::new() };
                 self.channels.open.insert(leg, open);
             }
             ChannelEvent::Heard(text) => {
@@ -151,11 +163,8 @@ impl Session {
 
     /// Whoever is written to in the call may answer in it.
     fn note_far(&mut self, leg: LegId, request: &MessageRequest) {
-        let Some(open) = self.channels.open.get_mut(&leg) else { return };
-        let Ok((to, _)) = dialled::read(&request.to) else { return };
-        let to = to.to_string();
-        if open.far.len() < FAR_ADDRESSES && !open.far.contains(&to) {
-            open.far.push(to);
+        if let Ok((to, _)) = dialled::read(&request.to) {
+            self.channels.learn(leg, to.to_string());
         }
     }
 }

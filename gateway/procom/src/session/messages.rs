@@ -151,8 +151,10 @@ impl Session {
             Some(Shown::Unacknowledged(_)) if self.chat.brought.forget(&id).is_some() => {}
             Some(Shown::Unacknowledged(_)) | None => {
                 let message = GatewayFrame::Message(Box::new(frame.clone()));
-                let leg = self.channels.with(&frame.from);
-                if leg.is_some_and(|leg| self.say(leg, &message, Some(id))) {
+                let account = frame.account.as_deref().unwrap_or(&frame.from);
+                let leg = self.channels.with(&[&frame.from, account, &frame.conversation]);
+                if let Some(leg) = leg.filter(|leg| self.say(*leg, &message, Some(id))) {
+                    self.channels.learn(leg, frame.from.clone());
                     self.chat.note(id, Shown::Unacknowledged(NOT_COUNTED));
                 } else {
                     self.show_by_socket(id, &message);
@@ -228,6 +230,11 @@ impl Session {
             return;
         }
         self.chat.told.note(receipt.sender_id.clone(), receipt.status);
+        if let (Some(leg), Some(conversation)) =
+            (self.chat.in_call.get(&receipt.sender_id).copied(), conversation)
+        {
+            self.channels.learn(leg, conversation.to_string());
+        }
         self.answer(&receipt.sender_id, &GatewayFrame::status(receipt, conversation));
     }
 
@@ -247,7 +254,7 @@ impl Session {
 
     /// Whether a channel or a socket carries it: what is worth nothing later is told to nobody else.
     pub(crate) fn tell_composing(&mut self, with: String, is_on: bool) {
-        let leg = self.channels.with(&with);
+        let leg = self.channels.with(&[&with]);
         let frame = GatewayFrame::Composing { with, on: is_on };
         if leg.is_some_and(|leg| self.say(leg, &frame, None)) {
             return;

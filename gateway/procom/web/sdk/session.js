@@ -26,7 +26,8 @@ const OF_A_CALL = new Set([
  * - `incoming`: `detail.call`; end it in the handler to refuse it without ringing;
  * - `calls`: a call began or ended; `lost`: the session could not be kept, its calls are over, a new one is begun;
  * - `closed`: `detail` is a {@link ProcomError}, or null after {@link Session#close};
- * - `message` (acknowledged afterwards unless cancelled), `status`, `presence`, `composing`: the object as `detail`;
+ * - `message` (acknowledged afterwards unless cancelled), `status`, `presence`, `composing`: the object as `detail`, with
+ *   the `call` whose channel brought it;
  * - `refused`: a {@link ProcomError} that belongs to no call, with `id` if it belongs to a message; `warning`: text.
  */
 export class Session extends EventTarget {
@@ -276,7 +277,7 @@ export class Session extends EventTarget {
       send: (object) => this.#link.send(object),
       isReachable: () => this.#link.state === "connected",
       sendMessage: (...message) => this.#messaging.sendMessage(...message),
-      handleChannelObject: (object, way) => void this.#messaging.handle(object, way),
+      handleChannelObject: (object, way) => void this.#messaging.handle({ ...object, call: description.id }, way),
       handleClosedWay: (way) => this.#messaging.handleClosedWay(way),
     });
     this.calls.set(call.id, call);

@@ -75,3 +75,26 @@ test("ids are long and never the same", () => {
 test("objects of calls are left to others", () => {
   assert.equal(start().messaging.handle({ type: "end", call: "c1" }), false);
 });
+
+test("what a closed channel of a call may have lost goes by the socket, once", () => {
+  const { messaging, sent } = start();
+  const said = [];
+  const way = (object) => said.push(object) > 0;
+  const lost = messaging.sendMessage("procom:bob", "one", {}, way);
+  const told = messaging.sendMessage("procom:bob", "two", {}, way);
+  messaging.handle({ type: "status", id: told, status: "queued", message: "x1" }, way);
+  assert.equal(said.length, 2);
+  assert.deepEqual(sent, []);
+  messaging.handleClosedWay(way);
+  messaging.handleClosedWay(way);
+  assert.deepEqual(sent.map(({ id }) => id), [lost]);
+});
+
+test("a message is acknowledged the way it came, or by the socket if that is shut", () => {
+  const { messaging, sent, fired } = start();
+  const said = [];
+  messaging.handle({ type: "message", id: "x1", body: "hi" }, (object) => said.push(object) > 0);
+  messaging.handle({ type: "message", id: "x1", body: "hi" }, () => false);
+  assert.deepEqual([said, sent], [[{ type: "ack", id: "x1" }], [{ type: "ack", id: "x1" }]]);
+  assert.equal(fired.length, 1);
+});

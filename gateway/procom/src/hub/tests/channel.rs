@@ -6,6 +6,7 @@ use gateway_core::message::{MessageId, Status};
 use super::messages::{ID, ack, dispatch, message, read, receipt};
 use super::*;
 use crate::frame::schema;
+use crate::testing::address;
 
 /// Signed in, and in a call with bob whose channel is open.
 fn world() -> (World, LegId) {
@@ -163,4 +164,31 @@ fn the_limits_of_the_session_count_for_the_channel_too() {
     }
     let failed = world.said_in_call();
     assert!(!failed.is_empty() && failed.iter().all(|frame| frame["status"] == "failed"));
+}
+
+#[test]
+fn a_phone_of_the_called_account_answers_in_the_call() {
+    let (mut world, _) = world();
+    let Command::Send(mut sent) = dispatch(1, ID, "alice") else { panic!("a dispatch") };
+    sent.origin.asserted = address("sip:bob@example.org");
+    world.command(Command::Send(sent));
+    let said = world.said_in_call();
+    assert_eq!(
+        (&said[0]["type"], &said[0]["from"]),
+        (&json!("message"), &json!("sip:bob@example.org"))
+    );
+}
+
+#[test]
+fn who_answers_from_elsewhere_in_the_thread_of_the_call_answers_in_the_call() {
+    let (mut world, leg) = world();
+    world.hear(leg, &message("m1", "hi"));
+    let received = world.received();
+    world.settle(received.intake);
+    let Command::Send(mut sent) = dispatch(1, MessageId([9; 16]), "alice") else {
+        panic!("a dispatch")
+    };
+    (sent.origin.asserted, sent.origin.account) = (address("tel:+4512345678"), None);
+    world.command(Command::Send(sent));
+    assert_eq!(types(&world.said_in_call()), ["status", "message"]);
 }
