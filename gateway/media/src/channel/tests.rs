@@ -65,9 +65,10 @@ impl Peer {
                 self.association.stream(id).and_then(|mut stream| stream.read_sctp())
             {
                 let bytes = chunks.to_payload(1 << 20).expect("a short message").to_vec();
-                match chunks.ppi {
-                    Ppi::Dcep => self.accepted.push(id),
-                    _ => self.heard.push(bytes),
+                if chunks.ppi == Ppi::Dcep {
+                    self.accepted.push(id);
+                } else {
+                    self.heard.push(bytes);
                 }
             }
         }
@@ -148,8 +149,8 @@ impl Line {
 
     fn heard(&self) -> Vec<&str> {
         let text = |event| match event {
-            &ChannelEvent::Heard(ref text) => Some(text.as_str()),
-            &ChannelEvent::Opened | &ChannelEvent::Closed => None,
+            ChannelEvent::Heard(text) => Some(text.as_str()),
+            ChannelEvent::Opened | ChannelEvent::Closed => None,
         };
         self.events.iter().filter_map(text).collect()
     }
