@@ -148,11 +148,14 @@ impl Line {
     }
 
     fn heard(&self) -> Vec<&str> {
-        let text = |event| match event {
-            ChannelEvent::Heard(text) => Some(text.as_str()),
-            ChannelEvent::Opened | ChannelEvent::Closed => None,
-        };
-        self.events.iter().filter_map(text).collect()
+        let mut heard = Vec::new();
+        for event in &self.events {
+            match event {
+                ChannelEvent::Heard(text) => heard.push(text.as_str()),
+                ChannelEvent::Opened | ChannelEvent::Closed => {}
+            }
+        }
+        heard
     }
 
     fn say(&mut self, text: &str) {
