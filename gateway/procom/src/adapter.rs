@@ -120,12 +120,11 @@ async fn run(adapter: ProcomAdapter, edge: Edge) -> Result<(), AdapterFailed> {
     let (to_hub, mut from_sockets) = mpsc::channel(INBOX_FRAMES);
     let (stop, stopped) = oneshot::channel();
     let certificate = adapter.certificate.map(Arc::new);
-    let is_configured = certificate.as_ref().is_some_and(|shown| shown.is_configured());
     let context = Context {
         policy: Arc::new(Policy {
             is_tls: certificate.is_some(),
             is_loopback: adapter.address.ip().to_canonical().is_loopback(),
-            is_strict_transport: is_configured,
+            is_strict_transport: certificate.as_ref().is_some_and(|shown| shown.is_configured()),
             origins: adapter.config.origins.clone(),
         }),
         pace: adapter.pace,
