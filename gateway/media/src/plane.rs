@@ -12,9 +12,11 @@
 //!
 //! A panic inside one port closes that port and no other.
 
+mod ahead;
+pub(crate) mod by_port;
 mod finder;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,12 +37,15 @@ use crate::path::stun::{Check, request_transaction};
 use crate::port::{Impossible, Means, Port, Settings};
 use crate::protection::dtls::Identity;
 use crate::relay::Joins;
+use by_port::ByPort;
 use finder::{Finder, FoundBy};
+
+/// Buffers kept for the next packets: what a worker sends at once.
+const MAX_SPARE: usize = 64;
 
 /// A port with all that finds it.
 struct Entry {
-    /// Boxed, so that finding it walks small nodes of the map.
-    port: Box<Port>,
+    port: Port,
     deadline: Option<(Instant, &'static str)>,
     found_by: FoundBy,
 }
@@ -71,12 +76,15 @@ pub struct Plane {
     max_ports: usize,
     sockets: Box<dyn Sockets>,
     random: Random,
-    ports: BTreeMap<PortId, Entry>,
+    /// Boxed, so that finding one walks a small table.
+    ports: ByPort<Box<Entry>>,
     joins: Joins,
     finder: Finder,
     deadlines: BTreeSet<(Instant, PortId)>,
     events: VecDeque<MediaEvent>,
     transmits: VecDeque<Transmit>,
+    /// Buffers of transmits that have left.
+    spare: Vec<Vec<u8>>,
 }
 
 impl fmt::Debug for Plane {
@@ -107,12 +115,13 @@ impl Plane {
             max_ports: config.max_ports,
             sockets: parts.sockets,
             random: parts.random,
-            ports: BTreeMap::new(),
+            ports: ByPort::default(),
             joins: Joins::default(),
             finder: Finder::default(),
             deadlines: BTreeSet::new(),
             events: VecDeque::new(),
             transmits: VecDeque::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -181,6 +190,13 @@ impl Plane {
     /// A datagram to be sent.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.transmits.pop_front()
+    }
+
+    /// Takes back the bytes of a transmit that has left, for the next packet.
+    pub fn reuse(&mut self, bytes: Vec<u8>) {
+        if self.spare.len() < MAX_SPARE {
+            self.spare.push(bytes);
+        }
     }
 
     /// Something a call should know.
@@ -294,7 +310,7 @@ impl Plane {
                     self.finder.add_sockets(id, pair);
                 }
                 let found_by = FoundBy::default();
-                self.ports.insert(id, Entry { port: Box::new(port), deadline: None, found_by });
+                self.ports.insert(id, Box::new(Entry { port, deadline: None, found_by }));
             }
             Err((cause, reason)) => self.events.push_back(MediaEvent::Failed(id, cause, reason)),
         }
@@ -384,7 +400,8 @@ impl Plane {
         let Some(peer) = self.joins.peer(id) else { return self.refuse(Outcome::NotWanted) };
         self.settings.counters.count(Way::In, Outcome::Passed);
         let Some(entry) = self.ports.get_mut(&peer) else { return };
-        match entry.port.send_rtp(&datagram[..inbound.length], &inbound, now) {
+        let buffer = self.spare.pop().unwrap_or_default();
+        match entry.port.send_rtp(&datagram[..inbound.length], &inbound, buffer, now) {
             Ok(transmit) => {
                 self.settings.counters.count(Way::Out, Outcome::Passed);
                 self.transmits.push_back(transmit);

@@ -17,6 +17,7 @@ mod early;
 mod flow;
 mod negotiate;
 mod plan;
+pub(crate) mod touch;
 mod watch;
 
 use std::collections::VecDeque;

@@ -5,14 +5,14 @@
 //!                                                +-+
 //! ```
 
-use std::collections::BTreeMap;
-
 use gateway_core::ids::PortId;
+
+use crate::plane::by_port::ByPort;
 
 /// Pairs of ports. A port is in at most one.
 #[derive(Debug, Default)]
 pub(crate) struct Joins {
-    peer_of_port: BTreeMap<PortId, PortId>,
+    peer_of_port: ByPort<PortId>,
 }
 
 impl Joins {

@@ -39,7 +39,8 @@ pub(super) struct FoundBy {
 /// All that finds ports.
 #[derive(Default)]
 pub(super) struct Finder {
-    port_of_socket: HashMap<SocketId, (PortId, bool)>,
+    /// By the number of the socket: the shell counts them from zero and uses them again.
+    port_of_socket: Vec<Option<(PortId, bool)>>,
     port_of_fragment: HashMap<String, PortId>,
     claim_of_address: HashMap<SocketAddr, Claim>,
     port_of_transaction: HashMap<[u8; 12], PortId>,
@@ -49,7 +50,7 @@ pub(super) struct Finder {
 impl Finder {
     /// The port that has this socket for itself, and whether it is that of RTCP.
     pub(super) fn by_socket(&self, socket: SocketId) -> Option<(PortId, bool)> {
-        self.port_of_socket.get(&socket).copied()
+        *self.port_of_socket.get(socket.0 as usize)?
     }
 
     /// The port that authenticated this source.
@@ -70,13 +71,21 @@ impl Finder {
     }
 
     pub(super) fn add_sockets(&mut self, id: PortId, pair: SocketPair) {
-        self.port_of_socket.insert(pair.rtp, (id, false));
-        self.port_of_socket.insert(pair.rtcp, (id, true));
+        for (socket, is_rtcp) in [(pair.rtp, false), (pair.rtcp, true)] {
+            let place = socket.0 as usize;
+            if self.port_of_socket.len() <= place {
+                self.port_of_socket.resize(place + 1, None);
+            }
+            self.port_of_socket[place] = Some((id, is_rtcp));
+        }
     }
 
     pub(super) fn remove_sockets(&mut self, pair: SocketPair) {
-        self.port_of_socket.remove(&pair.rtp);
-        self.port_of_socket.remove(&pair.rtcp);
+        for socket in [pair.rtp, pair.rtcp] {
+            if let Some(port) = self.port_of_socket.get_mut(socket.0 as usize) {
+                *port = None;
+            }
+        }
     }
 
     /// Replaces the user fragments of a port.
@@ -151,7 +160,7 @@ impl Finder {
     #[cfg(test)]
     pub(super) fn remembered(&self) -> [usize; 4] {
         [
-            self.port_of_socket.len(),
+            self.port_of_socket.iter().flatten().count(),
             self.port_of_fragment.len(),
             self.claim_of_address.len(),
             self.port_of_transaction.len() + self.transactions.len(),

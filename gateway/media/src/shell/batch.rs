@@ -84,6 +84,11 @@ impl Inbox {
         Ok(self.received.len())
     }
 
+    /// What came, by socket and source.
+    pub(super) fn arrivals(&self) -> impl Iterator<Item = (SocketId, SocketAddr)> {
+        self.received.iter().map(|(id, source, _)| (*id, *source))
+    }
+
     /// Hands out what came, by socket and source, and is empty then.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = (SocketId, SocketAddr, &mut [u8])> {
         let buffers = self.buffers.iter_mut();
@@ -139,13 +144,12 @@ impl Outbox {
                 }
             }
         }
-        self.waiting.clear();
         refused
     }
 
-    /// Forgets all, and returns how many there were.
-    pub(super) fn discard(&mut self) -> usize {
-        self.waiting.drain(..).count()
+    /// Hands out the bytes of all, and is empty then.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Vec<u8>> {
+        self.waiting.drain(..).map(|transmit| transmit.bytes)
     }
 
     fn send_from(&mut self, first: usize, socket: &UdpSocket) -> Result<usize, Errno> {
@@ -185,6 +189,7 @@ mod tests {
                     outbox.push(transmit(other.local_addr().unwrap(), vec![number; 1 + turn]));
                 }
                 assert_eq!(outbox.send(&one), 0);
+                assert_eq!(outbox.drain().count(), BATCH);
                 assert_eq!(inbox.receive_many(SocketId(2), &other), Ok(BATCH));
                 for ((id, source, bytes), number) in inbox.drain().zip(0..) {
                     assert_eq!((id, source), (SocketId(2), one.local_addr().unwrap()));
@@ -241,7 +246,7 @@ mod tests {
             outbox.push(transmit(to, vec![]));
         }
         assert!(outbox.must_leave_before(&transmit(to, vec![])));
-        assert_eq!(outbox.discard(), BATCH);
+        assert_eq!(outbox.drain().count(), BATCH);
         assert!(outbox.first().is_none());
     }
 }

@@ -53,16 +53,15 @@ fn bind(address: SocketAddr, buffer_bytes: usize) -> io::Result<UdpSocket> {
 }
 
 /// A socket and what it is for.
-#[derive(Clone)]
 pub(super) enum Bound {
     /// All ports with ICE.
-    Muxed(Rc<UdpSocket>),
+    Muxed(UdpSocket),
     /// One port.
-    Own(Rc<UdpSocket>),
+    Own(UdpSocket),
 }
 
 impl Bound {
-    fn socket(&self) -> &UdpSocket {
+    pub(super) fn socket(&self) -> &UdpSocket {
         match self {
             Self::Muxed(socket) | Self::Own(socket) => socket,
         }
@@ -105,11 +104,11 @@ impl SocketTable {
         socket: UdpSocket,
         advertised: SocketAddr,
     ) -> io::Result<MuxedSocket> {
-        Ok(MuxedSocket { socket: self.add(Bound::Muxed(Rc::new(socket)))?, advertised })
+        Ok(MuxedSocket { socket: self.add(Bound::Muxed(socket))?, advertised })
     }
 
-    pub(super) fn get(&self, id: SocketId) -> Option<Bound> {
-        self.bound_of_id.get(id.0 as usize)?.clone()
+    pub(super) fn get(&self, id: SocketId) -> Option<&Bound> {
+        self.bound_of_id.get(id.0 as usize)?.as_ref()
     }
 
     fn add(&mut self, bound: Bound) -> io::Result<SocketId> {
@@ -145,8 +144,8 @@ impl SocketTable {
             let bind = |port| bind(SocketAddr::new(ip, port), PAIR_BUFFER_BYTES);
             match bind(port).and_then(|rtp| Ok((rtp, bind(port + 1)?))) {
                 Ok((rtp, rtcp)) => {
-                    let rtp = self.add(Bound::Own(Rc::new(rtp))).ok()?;
-                    let Ok(rtcp) = self.add(Bound::Own(Rc::new(rtcp))) else {
+                    let rtp = self.add(Bound::Own(rtp)).ok()?;
+                    let Ok(rtcp) = self.add(Bound::Own(rtcp)) else {
                         self.remove(rtp);
                         return None;
                     };

@@ -10,6 +10,7 @@
 //! peer's: a stranger can neither move a window nor fill the table of streams.
 
 use std::fmt;
+use std::hint::black_box;
 
 use super::cipher::{ENCRYPTED_FLAG, RTCP_CLEAR_BYTES, Transform};
 use super::keys::{MasterKey, SessionKeys};
@@ -72,6 +73,18 @@ impl Direction {
             rtcp_streams: Streams::default(),
         }
     }
+
+    #[inline]
+    fn touch(&self) {
+        black_box((self.suite, self.rtp_streams.0.len()));
+        self.rtp.touch();
+    }
+
+    #[inline]
+    fn touch_streams(&self) {
+        black_box(self.rtp_streams.0.first().map(|(ssrc, _)| *ssrc));
+        self.rtp.touch_pads();
+    }
 }
 
 /// Opens what the peer sealed with its key.
@@ -104,6 +117,18 @@ impl Opener {
     #[cfg(test)]
     pub(super) fn from_session_keys(keys: &SessionKeys) -> Self {
         Self(Direction::new(keys.suite, keys, keys))
+    }
+
+    /// Fetches what [`Opener::open_rtp`] needs into the caches.
+    #[inline]
+    pub fn touch(&self) {
+        self.0.touch();
+    }
+
+    /// Fetches what [`Opener::touch`] has made known the place of.
+    #[inline]
+    pub fn touch_streams(&self) {
+        self.0.touch_streams();
     }
 
     /// The suite of the peer's key.
@@ -167,6 +192,18 @@ impl Sealer {
     #[cfg(test)]
     pub(super) fn from_session_keys(keys: &SessionKeys, next_rtcp_index: u32) -> Self {
         Self { direction: Direction::new(keys.suite, keys, keys), next_rtcp_index }
+    }
+
+    /// Fetches what [`Sealer::seal_rtp`] needs into the caches.
+    #[inline]
+    pub fn touch(&self) {
+        self.direction.touch();
+    }
+
+    /// Fetches what [`Sealer::touch`] has made known the place of.
+    #[inline]
+    pub fn touch_streams(&self) {
+        self.direction.touch_streams();
     }
 
     /// The suite of our key.

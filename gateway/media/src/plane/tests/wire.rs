@@ -201,6 +201,8 @@ impl Wire {
                 self.hosts.iter_mut().find_map(|host| Some((host.socket(flying.to)?, host)));
             match found {
                 Some((socket, host)) => {
+                    // As the shell does; it must change nothing.
+                    host.plane.expect_datagrams([(socket, flying.from)].into_iter());
                     host.plane.handle_datagram(socket, flying.from, &mut flying.bytes, self.now);
                 }
                 None => self.elsewhere.push(flying),
@@ -212,6 +214,8 @@ impl Wire {
     fn collect(&mut self) {
         for host in &mut self.hosts {
             while let Some(Transmit { socket, destination, bytes }) = host.plane.poll_transmit() {
+                // What was in a buffer before must not show in the next packet.
+                host.plane.reuse(vec![0xee; 10 + 7 * bytes.len()]);
                 self.flying.push_back(Flying {
                     from: host.address(socket),
                     to: destination,
