@@ -21,9 +21,6 @@ use crate::sip_client::{SipClient, status};
 /// How often it registers, and repeats a message that is not answered.
 const REGISTER: Duration = Duration::from_secs(1);
 const REPEAT: Duration = Duration::from_millis(500);
-/// Challenges of one request that it answers: on a busy machine a life of the gateway may be over
-/// before an answer was seen.
-const MAX_CHALLENGES: u32 = 40;
 /// How long it waits before it connects anew.
 const RECONNECT: Duration = Duration::from_millis(50);
 /// How long nothing may come before it does something else.
@@ -307,7 +304,7 @@ impl Phone {
         }
         let (user, password) = (&self.user, &self.password);
         if matches!(code, 401 | 407)
-            && request.cseq < MAX_CHALLENGES
+            && (request.authorization.is_empty() || is_stale(text))
             && let Some(line) = authorize(text, user, password, request.method, &request.uri)
         {
             request.authorization = line;
@@ -383,6 +380,12 @@ impl Phone {
         let bytes = text.as_bytes().to_vec();
         let _ = self.seen.send(Seen::Message { transaction, body, bytes });
     }
+}
+
+/// Whether a challenge says that the password was right and the nonce too old (RFC 7616 §3.3): it is
+/// answered however often it comes, as lives of the gateway may be short.
+fn is_stale(challenge: &str) -> bool {
+    header(challenge, "WWW-Authenticate").is_some_and(|value| value.contains("stale=true"))
 }
 
 fn header(text: &str, name: &str) -> Option<String> {
