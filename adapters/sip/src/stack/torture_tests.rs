@@ -217,6 +217,20 @@ fn what_nobody_can_or_may_answer_is_dropped() {
 }
 
 #[test]
+fn what_is_said_again_of_a_damaged_request_is_whole() {
+    let text = edited("To:", "T\u{b}:");
+    assert_eq!(outcome(text.as_bytes()), Answered(400), "that is not the short form of To");
+}
+
+#[test]
+fn an_extension_that_is_no_token_is_not_said_again() {
+    for tag in ["100rel\u{b}", "a b", "\"x\"", "a;b"] {
+        let text = invite(&format!("Require: {tag}\r\n"));
+        assert_eq!(outcome(text.as_bytes()), Answered(400), "{tag:?}");
+    }
+}
+
+#[test]
 fn a_refused_extension_is_named() {
     let mut stack = Stack::new(
         Limits::default(),

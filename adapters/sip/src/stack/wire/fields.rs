@@ -9,7 +9,7 @@ use sipx_sip::headers::{
 };
 use sipx_sip::{HeaderName, TypedHeader};
 
-use super::uri::NameAddr;
+use super::uri::{NameAddr, is_token};
 use super::{Method, text};
 
 /// The headers of one message, read only.
@@ -180,6 +180,7 @@ impl<'a> Fields<'a> {
             .map(|list| list.ok().map(|list| list.0.0.iter().map(|tag| text(tag)).collect()))
             .collect::<Option<Vec<Vec<String>>>>()
             .map(|lists| lists.concat())
+            .filter(|tags| tags.iter().all(|tag| is_token(tag)))
     }
 
     /// The option tags a proxy must understand: Proxy-Require; `None` when malformed.
@@ -189,6 +190,7 @@ impl<'a> Fields<'a> {
             .map(|list| list.ok().map(|list| list.0.0.iter().map(|tag| text(tag)).collect()))
             .collect::<Option<Vec<Vec<String>>>>()
             .map(|lists| lists.concat())
+            .filter(|tags| tags.iter().all(|tag| is_token(tag)))
     }
 
     /// Whether Supported names this option tag.

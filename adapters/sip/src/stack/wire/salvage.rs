@@ -29,7 +29,9 @@ pub fn salvage(raw: &[u8]) -> Option<Bytes> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if !matches!(line.first(), Some(b' ' | b'\t')) {
             let name = line.split(|&byte| byte == b':').next().unwrap_or(b"");
-            let name = String::from_utf8_lossy(name).trim().to_ascii_lowercase();
+            // Gaps may stand before the colon (RFC 3261 §25.1, HCOLON), other controls may not.
+            let name = String::from_utf8_lossy(name);
+            let name = name.trim_end_matches([' ', '\t']).to_ascii_lowercase();
             is_kept = line.contains(&b':') && ECHOED.contains(&name.as_str());
             has_via |= is_kept && matches!(name.as_str(), "via" | "v");
         }

@@ -230,7 +230,8 @@ fn escape_quoted(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-fn is_token(value: &str) -> bool {
+/// RFC 3261 §25.1.
+pub(super) fn is_token(value: &str) -> bool {
     !value.is_empty()
         && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b))
 }
