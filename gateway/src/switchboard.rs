@@ -278,6 +278,7 @@ impl Switchboard {
             | Event::Returned(_)
             | Event::Had(..)) => self.handle_mail(name, event),
             Event::Located(account, locations) => self.handle_located(name, account, locations),
+            Event::Woken(trunk, guest) => self.handle_woken(&trunk, &guest),
             Event::Link(trunk, state) => self.handle_link(name, trunk, state),
             Event::Journal(leg, entry) => self.store.journal(leg, name, entry),
             Event::Released(key) => self.store.released(key),

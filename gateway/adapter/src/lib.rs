@@ -115,6 +115,8 @@ pub enum Event {
     Returned(Box<Returned>),
     /// A device has a message for good.
     Had(Device, MessageId),
+    /// Somebody without an account is there again, by this name: what rests for them can be tried.
+    Woken(TrunkId, String),
     /// Where an account can be rung through this adapter now: the whole list each time.
     Located(AccountId, Vec<Location>),
     /// How a trunk's link does.

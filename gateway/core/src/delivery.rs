@@ -107,6 +107,8 @@ pub enum Input {
     Lost(DeliveryId),
     /// Somebody is there again at this hop's account.
     Here(DeliveryId),
+    /// Whom this hop leads to is there again: what rests is due now.
+    Woken(DeliveryId),
     /// Nobody is there any more: what does not fly yet waits.
     Left(DeliveryId),
     /// Devices of an account that it may not know yet.

@@ -27,6 +27,7 @@ enum Act {
     Pass(u16),
     Lost(bool),
     Confirm { which: usize, is_read: bool },
+    Woken(bool),
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
@@ -40,6 +41,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         1 => any::<u8>().prop_map(Act::Devices),
         3 => any::<u16>().prop_map(Act::Pass),
         1 => any::<bool>().prop_map(Act::Lost),
+        1 => any::<bool>().prop_map(Act::Woken),
         1 => (any::<usize>(), any::<bool>())
             .prop_map(|(which, is_read)| Act::Confirm { which, is_read }),
     ];
@@ -163,6 +165,10 @@ impl World {
                 }
                 self.flying.retain(|(_, hop)| hop.way.trunk.network() != network);
                 self.all.handle_lost(network, moment);
+            }
+            Act::Woken(is_a) => {
+                let way = trunk(if *is_a { "sip.a" } else { "sip.b" });
+                self.all.handle_woken(&way.trunk, way.to.name(), moment);
             }
             Act::Confirm { which, is_read } => self.confirm(*which, *is_read),
         }

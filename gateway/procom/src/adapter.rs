@@ -266,6 +266,7 @@ impl Shell {
                 Output::Located(account, locations) => {
                     self.edge.report(Event::Located(account, locations));
                 }
+                Output::Woken(guest) => self.edge.report(Event::Woken(TRUNK.into(), guest)),
                 Output::Received(received) => {
                     let intake = received.intake;
                     if self.edge.try_report(Event::Received(received)).is_err() {

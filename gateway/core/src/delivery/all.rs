@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
 use super::{Ask, Delivery, Devices, Hop, Input, Moment, Parcel, Patience, Progress, Way};
-use crate::ids::AccountId;
+use crate::ids::{AccountId, TrunkId};
 use crate::message::{Confirmation, DeliveryId, Handover, MessageId, Status};
 
 /// What is asked for all messages together.
@@ -20,6 +20,9 @@ pub enum Output {
     Rests(MessageId),
 }
 
+/// Somebody without an account, by trunk and name.
+type Place = (TrunkId, String);
+
 /// A conversation, and a place its messages go to one after the other.
 type LaneKey = (String, Way);
 
@@ -31,6 +34,7 @@ struct Held {
     /// Counts up as messages are taken: the order of a conversation.
     order: u64,
     accounts: BTreeSet<AccountId>,
+    places: BTreeSet<Place>,
 }
 
 /// All messages under way.
@@ -40,6 +44,7 @@ pub struct Deliveries {
     held: BTreeMap<MessageId, Held>,
     message_of_hop: HashMap<DeliveryId, MessageId>,
     messages_of_account: HashMap<AccountId, BTreeSet<(u64, MessageId)>>,
+    messages_of_place: HashMap<Place, BTreeSet<(u64, MessageId)>>,
     lanes: HashMap<LaneKey, VecDeque<DeliveryId>>,
     lane_of_hop: HashMap<DeliveryId, LaneKey>,
     due: BTreeSet<(Instant, MessageId)>,
@@ -78,8 +83,8 @@ impl Deliveries {
             delivery.handle(Input::Devices(devices), moment);
         }
         self.accepted += 1;
-        let (order, accounts) = (self.accepted, BTreeSet::new());
-        self.held.insert(id, Held { delivery, conversation, order, accounts });
+        let (order, accounts, places) = (self.accepted, BTreeSet::new(), BTreeSet::new());
+        self.held.insert(id, Held { delivery, conversation, order, accounts, places });
         self.drain(id, moment);
         self.take_turns(moment);
     }
@@ -137,6 +142,19 @@ impl Deliveries {
         }
         if let Some(devices) = devices {
             self.step(id, Input::Devices(devices), moment);
+        }
+    }
+
+    /// Somebody who has no account here is there again: what rests for them is tried now.
+    pub fn handle_woken(&mut self, trunk: &TrunkId, name: &str, moment: Moment) {
+        let place = (trunk.clone(), name.to_owned());
+        let ids = self.messages_of_place.get(&place).into_iter().flatten();
+        for id in ids.map(|(_, id)| *id).collect::<Vec<_>>() {
+            let hops = self.held.get(&id).into_iter().flat_map(|held| held.delivery.hops());
+            let hops = hops.filter(|(hop, _)| place_of(&hop.way).as_ref() == Some(&place));
+            for hop in hops.map(|(hop, _)| hop.id).collect::<Vec<_>>() {
+                self.step(id, Input::Woken(hop), moment);
+            }
         }
     }
 
@@ -277,6 +295,11 @@ impl Deliveries {
                 let ids = self.messages_of_account.entry(account.clone()).or_default();
                 ids.insert((held.order, id));
             }
+            if let Some(place) = place_of(&hop.way)
+                && held.places.insert(place.clone())
+            {
+                self.messages_of_place.entry(place).or_default().insert((held.order, id));
+            }
         }
     }
 
@@ -290,6 +313,14 @@ impl Deliveries {
                 ids.remove(&(held.order, id));
                 if ids.is_empty() {
                     self.messages_of_account.remove(account);
+                }
+            }
+        }
+        for place in &held.places {
+            if let Some(ids) = self.messages_of_place.get_mut(place) {
+                ids.remove(&(held.order, id));
+                if ids.is_empty() {
+                    self.messages_of_place.remove(place);
                 }
             }
         }
@@ -328,6 +359,11 @@ impl Deliveries {
             }
         }
     }
+}
+
+/// Whose place a way leads to, if it is nobody's of ours.
+fn place_of(way: &Way) -> Option<Place> {
+    way.account.is_none().then(|| (way.trunk.clone(), way.to.name().to_owned()))
 }
 
 fn mailboxes(delivery: &Delivery) -> Vec<DeliveryId> {

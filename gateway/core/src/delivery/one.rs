@@ -113,6 +113,7 @@ impl Delivery {
             Input::Sent(id, handover) => self.handle_sent(id, handover, moment),
             Input::Lost(id) => self.handle_lost(id, moment),
             Input::Here(id) => self.handle_here(id, moment),
+            Input::Woken(id) => self.handle_woken(id, moment),
             Input::Left(id) => self.handle_left(id),
             Input::Gone { account, network, there } => {
                 self.handle_gone(&account, network.as_deref(), &there)
@@ -254,6 +255,14 @@ impl Delivery {
         trip.state = State::Queued(moment.now);
         let way = trip.hop.way.clone();
         self.out.push_back(Ask::Enter(id, way));
+    }
+
+    fn handle_woken(&mut self, id: DeliveryId, moment: Moment) {
+        if let Some(trip) = self.trip(id)
+            && let State::Resting(until) | State::Queued(until) = &mut trip.state
+        {
+            *until = moment.now.min(*until);
+        }
     }
 
     fn handle_left(&mut self, id: DeliveryId) {

@@ -123,3 +123,21 @@ fn who_says_when_to_come_again_is_left_alone_until_then() {
     all.handle_timeout(Moment { now: due, ..moment });
     assert_eq!(attempts(&mut all), 1);
 }
+
+#[test]
+fn who_is_back_gets_at_once_what_rests() {
+    let (mut all, moment) = begin(1);
+    let dispatched = |all: &mut Deliveries| {
+        let outputs = std::iter::from_fn(|| all.poll_output());
+        outputs.filter(|output| matches!(output, Output::Dispatch(..))).count()
+    };
+    assert_eq!(dispatched(&mut all), 1);
+    let nobody = Handover::Later(Cause::Unreachable, "nobody is there".to_owned());
+    all.handle_sent(DeliveryId(0), nobody, moment);
+    all.handle_stored(MessageId([1; 16]), 1, moment);
+    all.handle_woken(&"sip.1".into(), "+4512345678", moment);
+    all.handle_woken(&"sip.0".into(), "+4512345679", moment);
+    assert_eq!(dispatched(&mut all), 0, "somebody else is back");
+    all.handle_woken(&"sip.0".into(), "+4512345678", moment);
+    assert_eq!(dispatched(&mut all), 1);
+}

@@ -75,6 +75,8 @@ pub(crate) enum Output {
     Incoming(Box<Incoming>),
     Leg(LegId, LegEvent),
     Located(AccountId, Vec<Location>),
+    /// A guest of this name is there again.
+    Woken(String),
     /// A new message. If there is no room for it, `handle_no_room` is told.
     Received(Box<Received>),
     Sent(DeliveryId, Handover),

@@ -202,9 +202,7 @@ impl Hub {
         self.welcome(socket, id, true, now);
         self.outputs.extend(missing.into_iter().map(|text| Output::Send(socket, text)));
         // What could not be handed over meanwhile may be tried again.
-        if let Some(account) = who.account() {
-            self.report_located(account.clone(), &who.key());
-        }
+        self.report_there(&who);
     }
 
     /// Not the end of the socket: a full hello may follow.
@@ -238,9 +236,9 @@ impl Hub {
         let id = SessionId(self.next_session);
         self.next_session += 1;
         let secret = hex(&fresh.bytes());
-        let account = who.account().cloned();
+        let (account, bearer) = (who.account().cloned(), who.clone());
         // A guest has one device, which is what its visitor's secret says.
-        let device = account.clone().zip(device).map(|(account, id)| Device { account, id });
+        let device = account.zip(device).map(|(account, id)| Device { account, id });
         let birth = Birth {
             who,
             name: hex(&fresh.bytes()[..8]),
@@ -264,8 +262,13 @@ impl Hub {
             Some(device) => self.begin_return(id, device, now),
             None => self.show_pending(id),
         }
-        if let Some(account) = account {
-            self.report_located(account, &key);
+        self.report_there(&bearer);
+    }
+
+    fn report_there(&mut self, who: &Who) {
+        match who {
+            Who::Account { account, .. } => self.report_located(account.clone(), &who.key()),
+            Who::Guest { name, .. } => self.outputs.push_back(Output::Woken(name.clone())),
         }
     }
 

@@ -2,10 +2,10 @@
 
 use dialplan::Purpose;
 use gateway_adapter::{Command, Event};
-use gateway_core::AccountId;
 use gateway_core::call::Inquiry;
 use gateway_core::message::Composing;
 use gateway_core::route::Location;
+use gateway_core::{AccountId, TrunkId};
 
 use super::{Act, Clock, PROCOM};
 use crate::control::Standing;
@@ -41,6 +41,7 @@ impl Switchboard {
             | Event::Leg(..)
             | Event::Composing(_)
             | Event::Located(..)
+            | Event::Woken(..)
             | Event::Link(..)
             | Event::Journal(..)
             | Event::Released(_) => {}
@@ -57,6 +58,12 @@ impl Switchboard {
     ) {
         self.post.handle_located(name, &account, &locations, Self::clock());
         self.planner.reach.locate(name, account, locations);
+        self.perform_mail();
+    }
+
+    /// A guest is there again, and brought what waits.
+    pub(in crate::switchboard) fn handle_woken(&mut self, trunk: &TrunkId, guest: &str) {
+        self.post.handle_woken(trunk, guest, Self::clock());
         self.perform_mail();
     }
 

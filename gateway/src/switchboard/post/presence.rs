@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use gateway_core::delivery::{Devices, Way};
 use gateway_core::message::MessageId;
 use gateway_core::route::{Location, Origin};
-use gateway_core::{AccountId, Address};
+use gateway_core::{AccountId, Address, TrunkId};
 
 use super::{Act, Clock, Letter, PROCOM, Post};
 use crate::store::messages::{Mail, MailWrite};
@@ -61,6 +61,17 @@ impl Post {
             let devices = locations.iter().map(|location| device(account, location)).collect();
             self.handle_devices(network, account, devices, clock);
         }
+        self.drain(clock);
+    }
+
+    /// Somebody who has no account here is there again.
+    pub(in crate::switchboard) fn handle_woken(
+        &mut self,
+        trunk: &TrunkId,
+        name: &str,
+        clock: Clock,
+    ) {
+        self.all.handle_woken(trunk, name, clock.moment());
         self.drain(clock);
     }
 

@@ -389,6 +389,8 @@ fn a_visitor_is_the_same_guest_again_and_others_are_not() {
     assert_ne!(first, name(3, "0123456789abcdef01234568"));
     assert_ne!(name(4, ""), name(5, ""));
     let guest = first.trim_start_matches("procom:").to_owned();
+    let woken = world.rest.iter().filter(|said| **said == Output::Woken(guest.clone()));
+    assert_eq!(woken.count(), 2, "each time they come what waits for them is tried");
     world.said.clear();
     world.command(dispatch(1, ID, &guest));
     assert_eq!(world.take(SocketId(1), "message")["to"], first);

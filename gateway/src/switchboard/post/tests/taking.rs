@@ -103,6 +103,12 @@ fn a_guest_is_answered_and_not_written_to_first() {
     world.taken(answer);
     let sent = world.sent.last().expect("an attempt");
     assert_eq!((&sent.to, &sent.account), (&guest, &None));
+    let (hop, attempts) = (sent.delivery, world.sent.len());
+    world.answer(hop, later(Cause::Unreachable));
+    assert_eq!(world.sent.len(), attempts, "nobody is there");
+    world.post.handle_woken(&PROCOM.into(), guest.name(), world.clock);
+    world.work();
+    assert_eq!(world.sent.len(), attempts + 1, "the visitor is back and waits for nothing");
     let eve = world.write("eve", "m3", guest);
     assert_eq!(world.refused(eve).0, Cause::NotFound, "who was not written to does not answer");
 }
