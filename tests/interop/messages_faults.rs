@@ -294,7 +294,7 @@ fn fifteen_deaths_lose_no_message_over_tls() {
 }
 
 #[test]
-#[ignore = "takes ten minutes, PROCOM_TEST_LIMIT_S=3000; nightly"]
+#[ignore = "takes eight minutes: tests/nightly runs it"]
 fn a_thousand_deaths_lose_no_message() {
     interop!([], |net| {
         dies_and_loses_nothing(net, Transport::Udp, 1000);
@@ -302,7 +302,7 @@ fn a_thousand_deaths_lose_no_message() {
 }
 
 #[test]
-#[ignore = "takes three minutes, PROCOM_TEST_LIMIT_S=3000; nightly"]
+#[ignore = "takes two minutes: tests/nightly runs it"]
 fn two_hundred_deaths_lose_no_message_over_tcp() {
     interop!([], |net| {
         dies_and_loses_nothing(net, Transport::Tcp, 200);
@@ -310,7 +310,7 @@ fn two_hundred_deaths_lose_no_message_over_tcp() {
 }
 
 #[test]
-#[ignore = "takes three minutes, PROCOM_TEST_LIMIT_S=3000; nightly"]
+#[ignore = "takes two minutes: tests/nightly runs it"]
 fn two_hundred_deaths_lose_no_message_over_tls() {
     interop!([], |net| {
         dies_and_loses_nothing(net, Transport::Tls, 200);

@@ -30,16 +30,6 @@ fn type_keys(browser: &mut Browser, text: &str) {
     }
 }
 
-#[track_caller]
-fn assert_nothing_serious(page: &mut Browser, moment: &str) {
-    let found = page.axe();
-    let serious: Vec<_> = found
-        .iter()
-        .filter(|found| matches!(found["impact"].as_str(), Some("serious" | "critical")))
-        .collect();
-    assert!(serious.is_empty(), "{moment}: {serious:#?}");
-}
-
 #[test]
 fn a_whole_call_is_made_by_keyboard_alone() {
     interop!(["baresip", "chromium", "node", "web"], |net| {
@@ -90,25 +80,25 @@ fn axe_finds_nothing_serious_at_any_moment_of_a_call() {
         let mut phone = scene.bob();
         let mut browser = Browser::start(net, "axe", Product::Chromium, PAGE_HZ);
         browser.goto(&scene.gateway.url);
-        assert_nothing_serious(&mut browser, "signing in");
+        browser.assert_accessible("signing in");
         drop(browser);
         let mut page = scene.page("alice");
-        assert_nothing_serious(&mut page.browser, "idle");
+        page.browser.assert_accessible("idle");
         page.call("bob");
         page.wait_state("in-call");
         sleep(Duration::from_secs(5));
-        assert_nothing_serious(&mut page.browser, "in a call");
+        page.browser.assert_accessible("in a call");
         page.browser.screenshot("in-call-desktop");
         page.browser.resize(390, 844);
-        assert_nothing_serious(&mut page.browser, "in a call on a phone");
+        page.browser.assert_accessible("in a call on a phone");
         page.browser.screenshot("in-call-phone");
         phone.hang_up();
         page.wait_state("ended");
-        assert_nothing_serious(&mut page.browser, "after the call");
+        page.browser.assert_accessible("after the call");
         page.browser.screenshot("ended-phone");
         phone.call(&scene.uri("alice", Transport::Udp));
         page.wait_state("incoming");
-        assert_nothing_serious(&mut page.browser, "ringing");
+        page.browser.assert_accessible("ringing");
         page.browser.screenshot("incoming-phone");
     });
 }

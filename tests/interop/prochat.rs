@@ -12,7 +12,7 @@ use gateway_tests::browser::{Browser, Product};
 use gateway_tests::gateway::{Gateway, binary};
 use gateway_tests::interop;
 use gateway_tests::namespace::{Net, command};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::procom_messages::Client;
 use crate::scene::{PAGE_HZ, Page, STEP, Scene, wait_until};
@@ -151,16 +151,6 @@ impl Widget {
             "!document.querySelector('procom-chat').shadowRoot.querySelector('.typing').hidden";
         wait_until("typing is shown or not", STEP, || self.browser.evaluate(script) == is_on);
     }
-
-    #[track_caller]
-    fn assert_accessible(&mut self, moment: &str) {
-        let found = self.browser.axe();
-        let serious: Vec<&Value> = found
-            .iter()
-            .filter(|found| matches!(found["impact"].as_str(), Some("serious" | "critical")))
-            .collect();
-        assert!(serious.is_empty(), "{moment}: {serious:#?}");
-    }
 }
 
 fn there_and_back(net: &Net, product: Product) {
@@ -195,7 +185,7 @@ fn there_and_back(net: &Net, product: Product) {
     assert_eq!((&composing["with"], &composing["on"]), (&json!(guest), &json!(true)));
     widget.browser.press("Enter");
     assert_eq!(alice.take_message()["body"], "Let me think");
-    widget.assert_accessible("in a conversation");
+    widget.browser.assert_accessible("in a conversation");
     widget.browser.screenshot("desktop");
     widget.browser.resize(390, 844);
     widget.browser.screenshot("phone");
@@ -205,7 +195,7 @@ fn there_and_back(net: &Net, product: Product) {
     widget.browser.wait("procom-chat:not([open])", STEP);
     alice.write("unread", &guest, "Still there?");
     widget.wait(".badge:not([hidden])");
-    widget.assert_accessible("with a message that was not looked at");
+    widget.browser.assert_accessible("with a message that was not looked at");
     widget.browser.press("Enter");
     alice.take_status("unread", "read");
     // The next page of the shop goes on with it.

@@ -225,6 +225,14 @@ impl Page {
             schema.assert_valid(&frame.value);
         }
     }
+
+    /// Panics unless the page speaks as published, complains of nothing and is accessible.
+    #[track_caller]
+    pub(crate) fn assert_clean(&mut self, moment: &str) {
+        self.assert_frames_valid();
+        assert_eq!(self.browser.problems(), Vec::<String>::new());
+        self.browser.assert_accessible(moment);
+    }
 }
 
 /// Waits until `is_so`; panics with `what` when it takes too long.

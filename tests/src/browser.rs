@@ -224,6 +224,16 @@ impl Browser {
         self.obey(json!({ "do": "axe" })).as_array().cloned().unwrap_or_default()
     }
 
+    /// Panics if axe-core finds something serious or critical in the page's accessibility.
+    #[track_caller]
+    pub fn assert_accessible(&mut self, moment: &str) {
+        let found = self.axe();
+        let is_serious =
+            |found: &&Value| matches!(found["impact"].as_str(), Some("serious" | "critical"));
+        let serious: Vec<&Value> = found.iter().filter(is_serious).collect();
+        assert!(serious.is_empty(), "{moment}: {serious:#?}");
+    }
+
     /// Closes the page as a person closes a tab; the browser lives on.
     #[track_caller]
     pub fn close_tab(&mut self) {
