@@ -163,6 +163,7 @@ impl Shell {
             ("malformed", now.malformed - before.malformed),
             ("refused-by-policy", now.refused_by_policy - before.refused_by_policy),
             ("shed", now.shed - before.shed),
+            ("unanswered", now.unanswered - before.unanswered),
             ("stray-response", now.stray_responses - before.stray_responses),
             ("stray-ack", now.stray_acks - before.stray_acks),
             ("timeout", now.timeouts - before.timeouts),

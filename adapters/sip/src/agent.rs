@@ -2,11 +2,13 @@
 //! look-ups and time enter by `handle_*`; messages and [`Output`]s leave by `poll_*`.
 //!
 //! ```text
-//!   Stack --Event--> Agent --> leg of the dialog | registrar | trunk | new leg (authenticated)
+//!   Stack --asks--> Door: may this request begin something?
+//!   Stack --Event--> Agent --> leg of the dialog | registrar | trunk | new leg
 //!   switchboard --Command--> Agent --> leg
 //! ```
 
 mod dial;
+mod door;
 mod inbound;
 mod messages;
 mod release;
@@ -18,6 +20,7 @@ use gateway_adapter::{Command, Event, LinkState};
 use gateway_core::leg::LegCommand;
 use gateway_core::{Cause, LegId, TrunkId};
 
+use door::{Door, Doorkeeper};
 use messages::Post;
 use release::Release;
 use ring::hmac;
@@ -29,14 +32,10 @@ use crate::registrar::Registrar;
 use crate::registration::{Desk, Trunk};
 use crate::stack::digest::{Guard, Secret};
 use crate::stack::flow::{Flow, Target, Transmit, Transport};
-use crate::stack::overload::Buckets;
 use crate::stack::tokens::Tokens;
 use crate::stack::transaction::{Timers, TransactionId};
 use crate::stack::wire::{Method, Response};
 use crate::stack::{self, Advertised, Limits, Stack};
-
-/// Wrong passwords one source may try at once, and a second.
-const GUESSES: (u32, u32) = (20, 1);
 
 /// When this life began.
 #[derive(Clone, Copy, Debug)]
@@ -54,11 +53,9 @@ pub struct Agent {
     timers: Timers,
     domain: String,
     shields: Shields,
-    guard: Guard,
-    secrets: BTreeMap<String, Secret>,
+    door: Door,
     /// What names of phones' locations are made with, by user.
     place_secrets: BTreeMap<String, hmac::Key>,
-    guesses: Buckets,
     registrar: Registrar,
     trunks: BTreeMap<TrunkId, Trunk>,
     legs: BTreeMap<LegId, Leg>,
@@ -87,7 +84,11 @@ impl Agent {
         let now = began.at;
         let mut tokens = Tokens::new(seed);
         let guard = Guard::new(&config.domain, &mut tokens, now);
-        let limits = Limits { max_pending: config.max_pending, ..Limits::default() };
+        let limits = Limits {
+            max_pending: config.max_pending,
+            max_transactions: config.limits.max_transactions,
+            retry_after: Duration::from_secs(config.limits.retry_after_s.into()),
+        };
         let try_next = Duration::from_secs(config.try_s.into());
         let timers = Timers { try_next, ..Timers::default() };
         let mut stack = Stack::new(limits, timers, advertised, tokens.fork());
@@ -117,10 +118,8 @@ impl Agent {
             timers,
             domain: config.domain.clone(),
             shields,
-            guard,
-            secrets,
+            door: Door::new(guard, secrets, &config.limits),
             place_secrets,
-            guesses: Buckets::new(GUESSES.1, GUESSES.0),
             registrar,
             trunks,
             legs: BTreeMap::new(),
@@ -154,13 +153,26 @@ impl Agent {
         next_leg: impl FnMut() -> LegId,
         now: Instant,
     ) {
-        self.stack.handle_message(flow, bytes, now);
+        let (stack, mut doorkeeper) = self.stack_and_doorkeeper();
+        stack.handle_message(flow, bytes, &mut doorkeeper, now);
         self.drain_stack(next_leg, now);
+    }
+
+    fn stack_and_doorkeeper(&mut self) -> (&mut Stack, Doorkeeper<'_>) {
+        let doorkeeper = Doorkeeper {
+            door: &mut self.door,
+            trunks: &self.trunks,
+            registrar: &self.registrar,
+            leg_of_dialog: &self.leg_of_dialog,
+            call_ids: self.post.call_ids(),
+        };
+        (&mut self.stack, doorkeeper)
     }
 
     /// Takes what was there of a message when its stream lost its framing.
     pub fn handle_broken(&mut self, flow: Flow, bytes: &[u8], now: Instant) {
-        self.stack.handle_broken(flow, bytes, now);
+        let (stack, mut doorkeeper) = self.stack_and_doorkeeper();
+        stack.handle_broken(flow, bytes, &mut doorkeeper, now);
     }
 
     /// Takes the news that a connection is gone.
@@ -296,8 +308,8 @@ impl Agent {
     fn drain_stack(&mut self, mut next_leg: impl FnMut() -> LegId, now: Instant) {
         while let Some(event) = self.stack.poll_event() {
             match event {
-                stack::Event::Request { id, request, flow } => {
-                    self.handle_request(id, *request, flow, &mut next_leg, now);
+                stack::Event::Request { id, request, flow, proof } => {
+                    self.handle_request(id, *request, (flow, proof), &mut next_leg, now);
                 }
                 stack::Event::Cancelled { id } => {
                     if let Some(Owner::Leg(leg)) = self.owners.get(id) {

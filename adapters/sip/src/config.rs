@@ -59,6 +59,8 @@ pub struct Config {
     pub imdn: Vec<String>,
     /// Requests waiting for an answer of ours, above which new ones get 503.
     pub max_pending: usize,
+    /// What trunks, accounts and strangers may ask of us.
+    pub limits: Limits,
     /// Connections one address may hold.
     pub max_connections_per_source: usize,
     /// Providers and PBXs.
@@ -79,6 +81,7 @@ impl Default for Config {
             try_s: 4,
             imdn: Vec::new(),
             max_pending: 2_000,
+            limits: Limits::default(),
             max_connections_per_source: 64,
             trunk: Vec::new(),
         }
@@ -123,6 +126,10 @@ impl Config {
         if !(1..=32).contains(&self.try_s) {
             return Err("sip.try_s is from 1 to 32 seconds".to_owned());
         }
+        if self.max_pending == 0 {
+            return Err("sip.max_pending must be at least 1".to_owned());
+        }
+        self.limits.check()?;
         if self.protection.is_empty() {
             return Err("sip.protection must name at least one".to_owned());
         }
@@ -133,6 +140,57 @@ impl Config {
             }
         }
         Ok(())
+    }
+}
+
+/// `[sip.limits]`: what trunks, accounts and strangers may ask of us.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Transactions kept at once, finished ones that absorb repetitions included. Only trunks,
+    /// accounts and our own requests use them.
+    pub max_transactions: usize,
+    /// New requests a second of each trunk, account and call, on average.
+    pub requests_per_second: u32,
+    /// New requests of each trunk, account and call at once.
+    pub burst: u32,
+    /// Answers a second to each address that has proven nothing: challenges and refusals. Requests
+    /// above it get no answer.
+    pub challenges_per_second: u32,
+    /// Answers at once to each address that has proven nothing.
+    pub challenge_burst: u32,
+    /// What Retry-After of a 503 says, in seconds.
+    pub retry_after_s: u16,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_transactions: 50_000,
+            requests_per_second: 500,
+            burst: 1_000,
+            // All phones behind a carrier's NAT have one address.
+            challenges_per_second: 5_000,
+            challenge_burst: 10_000,
+            retry_after_s: 5,
+        }
+    }
+}
+
+impl Limits {
+    fn check(&self) -> Result<(), String> {
+        let keys = [
+            ("max_transactions", u32::try_from(self.max_transactions).unwrap_or(u32::MAX)),
+            ("requests_per_second", self.requests_per_second),
+            ("burst", self.burst),
+            ("challenges_per_second", self.challenges_per_second),
+            ("challenge_burst", self.challenge_burst),
+            ("retry_after_s", self.retry_after_s.into()),
+        ];
+        match keys.iter().find(|(_, value)| *value == 0) {
+            Some((key, _)) => Err(format!("sip.limits.{key} must be at least 1")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -407,6 +465,30 @@ mod tests {
         let exposed = wished.to_ring(Transport::Udp, None);
         assert_eq!(protections(&exposed), [Protection::Sdes]);
         assert!(exposed[0].keys_exposed);
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_refused_by_its_key() {
+        let with = |limits: &str| {
+            let text = format!("{{\"limits\": {limits}}}");
+            serde_json::from_str::<Config>(&text).map(|config| config.check())
+        };
+        assert_eq!(with("{}").unwrap(), Ok(()));
+        assert_eq!(with(r#"{"burst": 7}"#).unwrap(), Ok(()));
+        for key in [
+            "max_transactions",
+            "requests_per_second",
+            "burst",
+            "challenges_per_second",
+            "challenge_burst",
+            "retry_after_s",
+        ] {
+            let fault = with(&format!("{{\"{key}\": 0}}")).unwrap().unwrap_err();
+            assert_eq!(fault, format!("sip.limits.{key} must be at least 1"));
+        }
+        assert!(with(r#"{"bursts": 7}"#).is_err());
+        let none = Config { max_pending: 0, ..Config::default() };
+        assert!(none.check().unwrap_err().contains("sip.max_pending"));
     }
 
     #[test]

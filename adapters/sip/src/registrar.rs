@@ -8,6 +8,7 @@
 //! Not supported: GRUU (RFC 5627), Path (RFC 3327); of Outbound (RFC 5626) a device's instance id
 //! replaces its earlier contact.
 
+mod flows;
 pub(crate) mod place;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use gateway_core::route::Location;
 use gateway_core::{AccountId, TrunkId};
+
+use flows::Flows;
 
 use crate::config::{LOCAL_TRUNK, Shields};
 use crate::stack::flow::{Flow, LinkId, Target};
@@ -67,6 +70,7 @@ struct Line {
 pub(crate) struct Registrar {
     max_expires: u32,
     line_of_user: BTreeMap<String, Line>,
+    flows: Flows,
 }
 
 /// What one contact of a request asks for.
@@ -78,13 +82,27 @@ struct Wish {
 impl Registrar {
     /// A registrar without accounts.
     pub(crate) fn new(max_expires: u32) -> Self {
-        Self { max_expires: max_expires.max(MIN_EXPIRES), line_of_user: BTreeMap::new() }
+        let max_expires = max_expires.max(MIN_EXPIRES);
+        Self { max_expires, line_of_user: BTreeMap::new(), flows: Flows::default() }
     }
 
     /// Adds an account by its SIP user.
     pub(crate) fn add(&mut self, user: &str, id: AccountId, shields: Shields) {
         let line = Line { id, shields, bindings: Vec::new() };
         self.line_of_user.insert(user.to_owned(), line);
+    }
+
+    /// Whether a phone is registered from exactly there.
+    pub(crate) fn has_phone_at(&self, flow: Flow) -> bool {
+        self.flows.has(flow)
+    }
+
+    /// Whether a phone of this user is registered from exactly there.
+    pub(crate) fn is_at(&self, user: &str, flow: Flow) -> bool {
+        self.line_of_user.get(user).is_some_and(|line| {
+            let mut bindings = line.bindings.iter();
+            bindings.any(|binding| flows::place(binding.flow) == flows::place(flow))
+        })
     }
 
     /// The protections of a user's phone.
@@ -130,7 +148,14 @@ impl Registrar {
         mut key: impl FnMut(&Uri) -> String,
         now: Instant,
     ) -> Response {
-        match self.register(user, request, flow, &mut key, now) {
+        if let Some(line) = self.line_of_user.get(user) {
+            self.flows.remove(&line.bindings);
+        }
+        let registered = self.register(user, request, flow, &mut key, now);
+        if let Some(line) = self.line_of_user.get(user) {
+            self.flows.add(&line.bindings);
+        }
+        match registered {
             Ok(()) => self.accept(user, request, now),
             Err(refusal) => refusal.response(request),
         }
@@ -226,11 +251,13 @@ impl Registrar {
     fn forget(&mut self, is_gone: impl Fn(&Binding) -> bool) -> Vec<String> {
         let mut changed = Vec::new();
         for (user, line) in &mut self.line_of_user {
-            let before = line.bindings.len();
-            line.bindings.retain(|binding| !is_gone(binding));
-            if line.bindings.len() != before {
-                changed.push(user.clone());
+            if !line.bindings.iter().any(&is_gone) {
+                continue;
             }
+            let (gone, kept): (Vec<_>, Vec<_>) = line.bindings.drain(..).partition(&is_gone);
+            line.bindings = kept;
+            self.flows.remove(&gone);
+            changed.push(user.clone());
         }
         changed
     }

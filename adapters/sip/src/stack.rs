@@ -9,13 +9,17 @@
 //!   sockets ---------------> Stack ------------------> legs, registrar
 //!           <--------------- (wire, <------------------
 //!            poll_transmit    policy,  send_request, respond, cancel
+//!                             gate,
 //!                             transactions)
 //! ```
+//!
+//! A request that proves nothing leaves no state: see [`gate`].
 
 pub mod dialog;
 pub mod digest;
 pub mod flow;
 pub mod frame;
+pub mod gate;
 pub mod overload;
 pub mod policy;
 pub mod tokens;
@@ -31,44 +35,36 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use flow::{Flow, LinkId, Transmit, Transport};
+use gate::{Proof, Tags};
 pub(crate) use outbound::MAX_DATAGRAM_REQUEST_BYTES;
-use overload::Buckets;
 use tokens::Tokens;
 use transaction::{Kept, Machine, Report, Step, Table, Timers, TransactionId};
 use wire::{Request, Response};
 
-/// Limits and names of one stack.
+/// Queues up to this length keep their memory.
+const SMALL_QUEUE: usize = 1_024;
+
+/// Limits of one stack.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Transactions kept at once, finished ones that absorb repetitions included.
     pub max_transactions: usize,
     /// Requests waiting for our final response, above which new ones get 503.
     pub max_pending: usize,
-    /// New requests a second from one source address, on average.
-    pub requests_per_second: u32,
-    /// New requests from one source address at once.
-    pub burst: u32,
     /// What Retry-After of a 503 says.
     pub retry_after: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_transactions: 50_000,
-            max_pending: 2_000,
-            requests_per_second: 500,
-            burst: 1_000,
-            retry_after: Duration::from_secs(5),
-        }
+        Self { max_transactions: 50_000, max_pending: 2_000, retry_after: Duration::from_secs(5) }
     }
 }
 
 /// What came in, or happened, that the transaction layer has no answer of its own for.
 #[derive(Debug)]
 pub enum Event {
-    /// A request that passed the policy; every one but ACK must be answered by
-    /// [`Stack::respond`].
+    /// A request that passed the policy and the gate; it must be answered by [`Stack::respond`].
     Request {
         /// Its server transaction.
         id: TransactionId,
@@ -76,6 +72,8 @@ pub enum Event {
         request: Box<Request>,
         /// Where it came from.
         flow: Flow,
+        /// What the gate let it in for.
+        proof: Proof,
     },
     /// The caller gave up this INVITE; the CANCEL is answered, the INVITE wants its 487.
     Cancelled {
@@ -117,6 +115,9 @@ pub struct Counters {
     pub sent: u64,
     pub malformed: u64,
     pub refused_by_policy: u64,
+    pub challenged: u64,
+    /// Answers not sent: they would have been too long for what a stranger sent.
+    pub unanswered: u64,
     pub shed: u64,
     pub repeated: u64,
     pub stray_responses: u64,
@@ -163,8 +164,8 @@ pub struct Stack {
     timers: Timers,
     advertised: Advertised,
     tokens: Tokens,
+    tags: Tags,
     table: Table,
-    buckets: Buckets,
     counters: Counters,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -173,9 +174,9 @@ pub struct Stack {
 
 impl Stack {
     /// Makes a stack that knows nothing yet.
-    pub fn new(limits: Limits, timers: Timers, advertised: Advertised, tokens: Tokens) -> Self {
+    pub fn new(limits: Limits, timers: Timers, advertised: Advertised, mut tokens: Tokens) -> Self {
         Self {
-            buckets: Buckets::new(limits.requests_per_second, limits.burst),
+            tags: Tags::new(&mut tokens),
             limits,
             timers,
             advertised,
@@ -210,14 +211,14 @@ impl Stack {
 
     /// The next message to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        let transmit = self.transmits.pop_front()?;
+        let transmit = pop(&mut self.transmits)?;
         self.counters.sent += 1;
         Some(transmit)
     }
 
     /// The next thing to tell.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        pop(&mut self.events)
     }
 
     /// When [`Self::handle_timeout`] is due.
@@ -273,6 +274,16 @@ impl Stack {
         }
         false
     }
+}
+
+/// Takes the first of a queue. A queue that a burst has made long gives its memory back when it is
+/// empty.
+fn pop<T>(queue: &mut VecDeque<T>) -> Option<T> {
+    let first = queue.pop_front();
+    if queue.is_empty() && queue.capacity() > SMALL_QUEUE {
+        queue.shrink_to(0);
+    }
+    first
 }
 
 #[cfg(test)]

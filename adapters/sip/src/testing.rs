@@ -8,6 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::stack::flow::{Flow, LinkId, Transport};
+use crate::stack::gate::{Admission, Gate, Proof};
 use crate::stack::wire::{self, Message, Request, Response};
 
 /// The moment a test begins at.
@@ -23,6 +24,23 @@ pub(crate) fn flow(transport: Transport) -> Flow {
 /// The peer's address.
 pub(crate) fn remote() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 7], 5060))
+}
+
+/// A gate that lets everybody in.
+pub(crate) struct Open;
+
+impl Gate for Open {
+    fn admit(&mut self, _: &Request, _: Flow, _: Instant) -> Admission {
+        Admission::Pass(Proof::User("alice".to_owned()))
+    }
+
+    fn has_dialog(&self, _: &Request) -> bool {
+        true
+    }
+
+    fn may_answer(&mut self, _: Flow, _: Instant) -> bool {
+        true
+    }
 }
 
 /// Makes wire text of lines; the last line is the body.

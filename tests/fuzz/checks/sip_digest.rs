@@ -1,6 +1,7 @@
 //! What must hold of whatever stands in a digest header field, on either side.
 
-use adapter_sip::stack::digest::{Guard, Responder, Secret, Verdict};
+use adapter_sip::stack::digest::{Claim, Guard, Responder, Secret, Verdict};
+use adapter_sip::stack::flow::{Flow, LinkId, Transport};
 use adapter_sip::stack::tokens::Tokens;
 use adapter_sip::stack::wire::{Message, Request, Response, parse};
 use bytes::Bytes;
@@ -31,12 +32,27 @@ fn assert_proves_nothing(value: &str) {
     #[expect(clippy::disallowed_methods, reason = "an Instant can be had in no other way")]
     let now = std::time::Instant::now();
     let mut guard = Guard::new("gw.example", &mut Tokens::new([7; 32]), now);
-    let secret = Secret::new("alice", "gw.example", "a secret that no file knows");
+    let remote = ([192, 0, 2, 7], 5060).into();
+    let flow = Flow { transport: Transport::Udp, remote, link: LinkId(1) };
     let mut request = register();
     request.set("Authorization", value);
-    let find = |user: &str| (user == "alice").then_some(&secret);
-    let verdict = guard.judge(&request, "Authorization", find, now);
-    assert!(matches!(verdict, Verdict::Refused | Verdict::Absent), "{verdict:?}");
+    let claim = guard.claim(&request, "Authorization", flow, now);
+    assert!(matches!(claim, Claim::Absent | Claim::Dead), "{claim:?}");
+    // The same with a nonce that is live.
+    let challenge = guard.challenges(&register(), flow, false, now).remove(0);
+    let Some(nonce) = quoted(&challenge, "nonce=\"") else { panic!("a challenge has a nonce") };
+    let Some(dead) = quoted(value, "nonce=\"").filter(|dead| !dead.is_empty()) else { return };
+    request.set("Authorization", &value.replace(dead, nonce));
+    let secret = Secret::new("alice", "gw.example", "a secret that no file knows");
+    if let Claim::Live(credentials) = guard.claim(&request, "Authorization", flow, now) {
+        let known = (credentials.user() == "alice").then_some(&secret);
+        assert_eq!(guard.judge(&credentials, &request, known), Verdict::Refused);
+    }
+}
+
+/// What stands between a beginning and the next quote.
+fn quoted<'a>(text: &'a str, before: &str) -> Option<&'a str> {
+    text.split(before).nth(1)?.split('"').next()
 }
 
 fn assert_answered_once(value: &str, realm: Option<&str>) {

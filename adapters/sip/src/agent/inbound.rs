@@ -15,8 +15,8 @@ use crate::message;
 use crate::offer::{self, Body};
 use crate::registrar::place;
 use crate::stack::dialog::{Dialog, DialogId};
-use crate::stack::digest::Verdict;
 use crate::stack::flow::Flow;
+use crate::stack::gate::Proof;
 use crate::stack::policy::{ALLOW, Refusal};
 use crate::stack::transaction::TransactionId;
 use crate::stack::wire::{self, Method, Request, Response, Uri};
@@ -29,32 +29,24 @@ pub(super) struct Caller {
 }
 
 impl Agent {
+    /// Takes a request that the gate has let in.
     pub(super) fn handle_request(
         &mut self,
         id: TransactionId,
         request: Request,
-        flow: Flow,
+        (flow, proof): (Flow, Proof),
         next_leg: &mut dyn FnMut() -> LegId,
         now: Instant,
     ) {
-        // A MESSAGE within a call is no other than one outside: its sender proves itself again.
-        let is_message = request.method() == Method::Message;
-        if !is_message && request.fields().to().is_some_and(|to| to.tag().is_some()) {
+        if proof == Proof::Dialog {
             self.handle_in_dialog(id, &request, flow, now);
             return;
         }
         match request.method() {
-            Method::Invite => self.handle_invite(id, request, flow, next_leg, now),
-            Method::Register => self.handle_register(id, &request, flow, now),
-            Method::Options => {
-                let mut ok = Response::to_request(&request, 200);
-                ok.push("Allow", ALLOW);
-                ok.push("Accept", &format!("{}, {}", offer::SDP, message::ACCEPT));
-                ok.push("Accept-Encoding", "identity");
-                ok.push("Accept-Language", "en");
-                self.stack.respond(id, ok, now);
-            }
-            Method::Message => self.handle_message_request(id, request, flow, now),
+            Method::Invite => self.handle_invite(id, request, (flow, proof), next_leg, now),
+            Method::Register => self.handle_register(id, &request, (flow, proof), now),
+            Method::Options => self.stack.respond(id, capabilities(&request), now),
+            Method::Message => self.handle_message_request(id, request, (flow, proof), now),
             // Only within a call, and this is in none.
             Method::Bye
             | Method::Info
@@ -93,11 +85,11 @@ impl Agent {
         &mut self,
         id: TransactionId,
         request: Request,
-        flow: Flow,
+        (flow, proof): (Flow, Proof),
         next_leg: &mut dyn FnMut() -> LegId,
         now: Instant,
     ) {
-        let caller = match self.caller(&request, flow, now) {
+        let caller = match self.caller(&request, flow, proof) {
             Ok(caller) => caller,
             Err(refusal) => {
                 self.stack.respond(id, refusal.response(&request), now);
@@ -149,22 +141,28 @@ impl Agent {
 
     /// Who calls: a trunk by where the call comes from, else an account by its password.
     pub(super) fn caller(
-        &mut self,
+        &self,
         request: &Request,
         flow: Flow,
-        now: Instant,
+        proof: Proof,
     ) -> Result<Caller, Refusal> {
         let peer = flow.remote.ip();
-        if let Some(id) = self.trunk_of(request, flow) {
-            let trunk = self.trunks.get(&id).ok_or_else(|| Refusal::new(404))?;
-            let to = called(request, Some(trunk.user())).ok_or_else(|| Refusal::new(404))?;
-            let profile = trunk.shields().to_answer(flow.transport, peer);
-            let asserted = asserted(request);
-            let origin = Origin { trunk: id, account: None, asserted, verified: false, only: None };
-            return Ok(Caller { origin, profile, to });
-        }
-        let user = self.authenticate(request, flow, now)?;
-        let to = called(request, None).ok_or_else(|| Refusal::new(404))?;
+        let unknown = || Refusal::new(404);
+        let user = match proof {
+            Proof::User(user) => user,
+            Proof::Trunk(id) => {
+                let trunk = self.trunks.get(&id).ok_or_else(unknown)?;
+                let to = called(request, Some(trunk.user())).ok_or_else(unknown)?;
+                let profile = trunk.shields().to_answer(flow.transport, peer);
+                let asserted = asserted(request);
+                let origin =
+                    Origin { trunk: id, account: None, asserted, verified: false, only: None };
+                return Ok(Caller { origin, profile, to });
+            }
+            // Who knows a call has not proven to be an account.
+            Proof::Dialog => return Err(Refusal::new(403)),
+        };
+        let to = called(request, None).ok_or_else(unknown)?;
         let shields = self.registrar.shields(&user).unwrap_or(&self.shields);
         let profile = shields.to_answer(flow.transport, peer);
         let origin = Origin {
@@ -177,62 +175,18 @@ impl Agent {
         Ok(Caller { origin, profile, to })
     }
 
-    /// The trunk a message came from; of several at one place the one whose user is called.
-    fn trunk_of(&self, request: &Request, flow: Flow) -> Option<TrunkId> {
-        let user = request.uri().user();
-        let mut found = None;
-        for (id, trunk) in self.trunks.iter().filter(|(_, trunk)| trunk.is_peer(flow)) {
-            if user.as_deref() == Some(trunk.user()) {
-                return Some(id.clone());
-            }
-            found.get_or_insert_with(|| id.clone());
-        }
-        found
-    }
-
-    /// Lets an account prove itself (RFC 3261 §22). Every failure looks the same, whether the user
-    /// exists or not.
-    fn authenticate(
+    fn handle_register(
         &mut self,
+        id: TransactionId,
         request: &Request,
-        flow: Flow,
+        (flow, proof): (Flow, Proof),
         now: Instant,
-    ) -> Result<String, Refusal> {
-        let source = flow.remote.ip();
-        if request.fields().has("Authorization") && !self.guesses.has(source, now) {
-            return Err(Refusal::new(503).with("Retry-After", "30"));
-        }
-        let secrets = &self.secrets;
-        let find = |user: &str| secrets.get(user);
-        match self.guard.judge(request, "Authorization", find, now) {
-            Verdict::Proven(user) => Ok(user),
-            Verdict::Absent => Err(self.challenge(request, false, now)),
-            Verdict::Stale => Err(self.challenge(request, true, now)),
-            Verdict::Refused => {
-                self.guesses.take(source, now);
-                tracing::debug!("wrong credentials");
-                Err(Refusal::new(403))
-            }
-        }
-    }
-
-    fn challenge(&mut self, request: &Request, is_stale: bool, now: Instant) -> Refusal {
-        let challenges = self.guard.challenges(request, is_stale, now);
-        challenges.iter().fold(Refusal::new(401), |refusal, challenge| {
-            refusal.with("WWW-Authenticate", challenge)
-        })
-    }
-
-    fn handle_register(&mut self, id: TransactionId, request: &Request, flow: Flow, now: Instant) {
-        // Nobody registers with us from where a trunk is.
-        if self.trunks.values().any(|trunk| trunk.is_peer(flow)) {
-            self.stack.respond(id, Response::to_request(request, 403), now);
-            return;
-        }
-        let user = match self.authenticate(request, flow, now) {
-            Ok(user) => user,
-            Err(refusal) => {
-                self.stack.respond(id, refusal.response(request), now);
+    ) {
+        let user = match proof {
+            Proof::User(user) => user,
+            // The gate lets nobody register in another way.
+            Proof::Trunk(_) | Proof::Dialog => {
+                self.stack.respond(id, Response::to_request(request, 403), now);
                 return;
             }
         };
@@ -252,6 +206,16 @@ impl Agent {
             self.retry_for_phone(&user, flow, now);
         }
     }
+}
+
+/// The answer to an OPTIONS (RFC 3261 §11.2).
+pub(super) fn capabilities(request: &Request) -> Response {
+    let mut ok = Response::to_request(request, 200);
+    ok.push("Allow", ALLOW);
+    ok.push("Accept", &format!("{}, {}", offer::SDP, message::ACCEPT));
+    ok.push("Accept-Encoding", "identity");
+    ok.push("Accept-Language", "en");
+    ok
 }
 
 /// Whom the caller wants: the Request-URI, or, where that only names our own user at a trunk, the

@@ -23,6 +23,7 @@ use super::{Agent, Began};
 use crate::line::{ErrandId, Output};
 use crate::message::{self, Content, Text, to_status};
 use crate::stack::flow::Flow;
+use crate::stack::gate::Proof;
 use crate::stack::policy::Refusal;
 use crate::stack::transaction::TransactionId;
 use crate::stack::wire::{self, Request, Response};
@@ -80,6 +81,11 @@ impl Post {
         }
     }
 
+    /// The Call-IDs of messages of ours that are on their way.
+    pub(super) fn call_ids(&self) -> &BTreeSet<String> {
+        &self.call_ids
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.intakes.first_key_value().map(|(_, intake)| intake.give_up_at)
     }
@@ -107,10 +113,10 @@ impl Agent {
         &mut self,
         id: TransactionId,
         request: Request,
-        flow: Flow,
+        (flow, proof): (Flow, Proof),
         now: Instant,
     ) {
-        let event = match self.read_message(id, &request, flow, now) {
+        let event = match self.read_message(id, &request, flow, proof) {
             Ok(event) => event,
             Err(refusal) => {
                 self.stack.respond(id, refusal.response(&request), now);
@@ -133,16 +139,13 @@ impl Agent {
         id: TransactionId,
         request: &Request,
         flow: Flow,
-        now: Instant,
+        proof: Proof,
     ) -> Result<Option<Event>, Refusal> {
         let fields = request.fields();
-        let is_circling = fields.call_id().is_some_and(|id| self.post.call_ids.contains(&id));
-        if is_circling {
-            return Err(Refusal::new(482));
-        }
-        let caller = self.caller(request, flow, now)?;
+        let caller = self.caller(request, flow, proof)?;
         let is_proven = caller.origin.account.is_some();
-        let number = is_proven.then(|| self.guard.first_number(request, "Authorization")).flatten();
+        let guard = &self.door.guard;
+        let number = is_proven.then(|| guard.first_number(request, "Authorization")).flatten();
         let content = message::read(fields, request.body(), number)?;
         Ok(match content {
             Content::Text(text) => Some(received(IntakeId(id.0), request, caller, text)),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   request without credentials --> Guard::challenges --> 401 with SHA-256, then MD5
-//!   request with credentials ----> Guard::judge ------> Proven | Stale | Refused
+//!   request with credentials ----> Guard::claim ------> Dead | Live --Guard::judge--> Proven | ..
 //!   401 or 407 to a request of ours --> Responder::answer --> credentials
 //! ```
 
@@ -15,7 +15,7 @@ use ring::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
 pub use client::Responder;
-pub use server::{Guard, Secret, Verdict};
+pub use server::{Claim, Credentials, Guard, Secret, Verdict};
 
 use super::tokens::hex;
 

@@ -6,36 +6,51 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::flow::{Flow, Target, Transmit, Transport};
+use super::gate::{Admission, Allowance, Gate, Proof};
 use super::policy::{self, Refusal};
-use super::transaction::{ClientKey, Machine, ServerInvite, ServerKey, ServerOther, TransactionId};
+use super::transaction::{
+    ClientKey, Machine, MergeKey, ServerInvite, ServerKey, ServerOther, TransactionId,
+};
 use super::wire::{self, Message, Method, Request, Response};
 use super::{Event, Stack};
 
+/// Where, when and with how many bytes a message came.
+#[derive(Clone, Copy)]
+struct Came {
+    flow: Flow,
+    length: usize,
+    now: Instant,
+}
+
 impl Stack {
-    /// Takes one whole message: a datagram, or what the framer cut from a stream.
-    pub fn handle_message(&mut self, flow: Flow, bytes: Bytes, now: Instant) {
+    /// Takes one whole message: a datagram, or what the framer cut from a stream. `gate` judges what
+    /// wants to begin something.
+    pub fn handle_message(&mut self, flow: Flow, bytes: Bytes, gate: &mut dyn Gate, now: Instant) {
         match wire::parse(bytes.clone()) {
             Ok(Message::Request(request)) => {
                 self.counters.received += 1;
-                self.handle_request(flow, request, now);
+                self.handle_request(request, Came { flow, length: bytes.len(), now }, gate);
             }
             Ok(Message::Response(response)) => {
                 self.counters.received += 1;
                 self.handle_response(flow, response, now);
             }
-            Err(_) => self.handle_broken(flow, &bytes, now),
+            Err(_) => self.handle_broken(flow, &bytes, gate, now),
         }
     }
 
     /// Takes what was there of a message when a stream lost its framing: it is answered 400 if it
     /// shows whom to answer.
-    pub fn handle_broken(&mut self, flow: Flow, bytes: &[u8], now: Instant) {
+    pub fn handle_broken(&mut self, flow: Flow, bytes: &[u8], gate: &mut dyn Gate, now: Instant) {
         self.counters.received += 1;
         self.counters.malformed += 1;
-        if self.buckets.take(flow.remote.ip(), now)
-            && let Some(answer) = wire::salvage(bytes)
-        {
+        let Some(answer) = wire::salvage(bytes) else { return };
+        if !gate.may_answer(flow, now) {
+            self.counters.shed += 1;
+        } else if Allowance::of(flow.transport, bytes.len()).allows(answer.len()) {
             self.send_stateless(flow.into(), answer);
+        } else {
+            self.counters.unanswered += 1;
         }
     }
 
@@ -64,20 +79,22 @@ impl Stack {
         }
     }
 
-    fn handle_request(&mut self, flow: Flow, mut request: Request, now: Instant) {
-        request.note_source(flow.remote);
+    fn handle_request(&mut self, mut request: Request, came: Came, gate: &mut dyn Gate) {
+        request.note_source(came.flow.remote);
         let method = request.method();
         let Some(key) = ServerKey::of(request.fields(), &method) else {
-            self.refuse_stateless(flow, &request, &Refusal::new(400));
+            if method != Method::Ack {
+                self.refuse(&Refusal::new(400), &request, came, gate);
+            }
             return;
         };
         if let Some(id) = self.table.server(&key) {
-            self.handle_known(id, &method, request, flow, now);
+            self.handle_known(id, &method, request, came);
             return;
         }
         match method {
-            Method::Ack => self.handle_stray_ack(flow, request),
-            Method::Cancel => self.handle_cancel(flow, request, key, now),
+            Method::Ack => self.handle_stray_ack(request, came.flow, gate),
+            Method::Cancel => self.handle_cancel(&request, key, came, gate),
             Method::Invite
             | Method::Bye
             | Method::Register
@@ -90,18 +107,12 @@ impl Stack {
             | Method::Refer
             | Method::Message
             | Method::Publish
-            | Method::Other(_) => self.handle_new(flow, request, key, now),
+            | Method::Other(_) => self.handle_new(request, key, came, gate),
         }
     }
 
-    fn handle_known(
-        &mut self,
-        id: TransactionId,
-        method: &Method,
-        request: Request,
-        flow: Flow,
-        now: Instant,
-    ) {
+    fn handle_known(&mut self, id: TransactionId, method: &Method, request: Request, came: Came) {
+        let Came { flow, now, .. } = came;
         self.counters.repeated += 1;
         let is_passed = self.feed(id, |kept| match &mut kept.machine {
             Machine::ServerInvite(machine) if *method == Method::Ack => machine.handle_ack(now),
@@ -114,138 +125,162 @@ impl Stack {
         }
     }
 
-    /// An ACK outside every transaction is that of a 2xx; a broken one is dropped, as no ACK is
-    /// ever answered (RFC 3261 §8.2.6).
-    fn handle_stray_ack(&mut self, flow: Flow, request: Request) {
-        if request.fault().is_some() {
+    /// An ACK outside every transaction is that of a 2xx, or that of an answer of ours that left no
+    /// state. The latter and a broken one are dropped: no ACK is ever answered (RFC 3261 §8.2.6).
+    fn handle_stray_ack(&mut self, request: Request, flow: Flow, gate: &dyn Gate) {
+        if !gate.has_dialog(&request) || request.fault().is_some() {
             self.counters.stray_acks += 1;
             return;
         }
         self.events.push_back(Event::Acknowledged { request: Box::new(request), flow });
     }
 
-    fn handle_new(&mut self, flow: Flow, request: Request, key: ServerKey, now: Instant) {
-        if let Some(refusal) = self.overload(flow, &request, now) {
-            self.counters.shed += 1;
-            self.refuse_stateless(flow, &request, &refusal);
+    fn handle_new(&mut self, request: Request, key: ServerKey, came: Came, gate: &mut dyn Gate) {
+        if let Some(refusal) = self.judge(&request) {
+            self.refuse(&refusal, &request, came, gate);
             return;
         }
-        let refusal = policy::judge(&request);
-        let is_invite = request.method() == Method::Invite;
-        let id = self.open(flow, &request, key, is_invite && refusal.is_none(), now);
-        if let Some(refusal) = refusal {
+        match gate.admit(&request, came.flow, came.now) {
+            Admission::Pass(proof) => self.let_in(request, key, proof, came),
+            Admission::Answer(answers) => self.answer(answers, &request, came),
+            Admission::Drop => self.counters.shed += 1,
+        }
+    }
+
+    /// What can be said of a request without knowing who sends it.
+    fn judge(&mut self, request: &Request) -> Option<Refusal> {
+        let is_in_dialog = request.fields().to().is_some_and(|to| to.tag().is_some());
+        let goes_on = matches!(request.method(), Method::Bye | Method::Options);
+        if self.is_draining && !is_in_dialog && !goes_on {
+            return Some(self.overloaded());
+        }
+        let refusal = policy::judge(request);
+        if refusal.is_some() {
             self.counters.refused_by_policy += 1;
-            self.respond(id, refusal.response(&request), now);
+            return refusal;
+        }
+        // RFC 3261 §8.2.2.2: the same request by two ways is one request too many.
+        let is_merged = merge_key(request).is_some_and(|key| self.table.has_merged(&key));
+        is_merged.then(|| Refusal::new(482))
+    }
+
+    fn let_in(&mut self, request: Request, key: ServerKey, proof: Proof, came: Came) {
+        if self.is_full(&request.method()) {
+            let answers = vec![self.overloaded().response(&request)];
+            self.answer(answers, &request, came);
             return;
         }
-        if self.is_merged(&request, id) {
-            self.respond(id, Response::to_request(&request, 482), now);
-            return;
+        let id = self.open(&request, key, came);
+        if let Some(key) = merge_key(&request) {
+            self.table.note_merge_key(id, key);
         }
-        self.events.push_back(Event::Request { id, request: Box::new(request), flow });
+        let (request, flow) = (Box::new(request), came.flow);
+        self.events.push_back(Event::Request { id, request, flow, proof });
     }
 
     /// Opens the server transaction; an INVITE's sends its 100.
-    fn open(
-        &mut self,
-        flow: Flow,
-        request: &Request,
-        key: ServerKey,
-        wants_trying: bool,
-        now: Instant,
-    ) -> TransactionId {
-        let is_reliable = flow.transport.is_reliable();
-        let target = answer_target(flow, request);
+    fn open(&mut self, request: &Request, key: ServerKey, came: Came) -> TransactionId {
+        let is_reliable = came.flow.transport.is_reliable();
+        let target = answer_target(came.flow, request);
         if request.method() != Method::Invite {
-            let machine = ServerOther::new(is_reliable, self.timers, now);
+            let machine = ServerOther::new(is_reliable, self.timers, came.now);
             return self.table.add_server(key, Machine::ServerOther(machine), target);
         }
         let trying = Response::to_request(request, 100).render();
         let (machine, step) = ServerInvite::new(trying, is_reliable, self.timers);
         let id = self.table.add_server(key, Machine::ServerInvite(machine), target.clone());
-        if let Some(bytes) = step.transmit.filter(|_| wants_trying) {
+        if let Some(bytes) = step.transmit {
             self.transmits.push_back(Transmit { target, bytes, transaction: Some(id) });
         }
         id
     }
 
     /// RFC 3261 §9.2: the CANCEL is answered 200 when its INVITE is known, 481 otherwise. It must
-    /// come the way the INVITE came.
-    fn handle_cancel(&mut self, flow: Flow, request: Request, key: ServerKey, now: Instant) {
-        if let Some(refusal) = self.overload(flow, &request, now) {
-            self.counters.shed += 1;
-            self.refuse_stateless(flow, &request, &refusal);
-            return;
-        }
+    /// come the way the INVITE came: that INVITE's proof is its own.
+    fn handle_cancel(
+        &mut self,
+        request: &Request,
+        key: ServerKey,
+        came: Came,
+        gate: &mut dyn Gate,
+    ) {
         let invite = self.table.server(&key.cancelled());
-        let id = self.open(flow, &request, key, false, now);
-        let target = answer_target(flow, &request);
+        let target = answer_target(came.flow, request);
         let known = invite.and_then(|invite| Some((invite, self.table.get(invite)?)));
-        match known.filter(|(_, kept)| kept.target == target) {
-            Some((invite, kept)) => {
-                let is_pending = kept.machine.is_pending_server();
-                self.respond(id, Response::to_request(&request, 200), now);
-                if is_pending {
-                    self.events.push_back(Event::Cancelled { id: invite });
-                }
-            }
-            None => self.respond(id, Response::to_request(&request, 481), now),
-        }
-    }
-
-    fn overload(&mut self, flow: Flow, request: &Request, now: Instant) -> Option<Refusal> {
-        let is_in_dialog = request.fields().to().is_some_and(|to| to.tag().is_some());
-        let is_over = self.table.pending_servers() >= self.limits.max_pending
-            || self.table.len() >= self.limits.max_transactions
-            || !self.buckets.take(flow.remote.ip(), now);
-        // Whoever wants to hang up makes the load smaller.
-        let is_refused = match request.method() {
-            Method::Bye | Method::Cancel => self.table.len() >= 2 * self.limits.max_transactions,
-            Method::Options => is_over,
-            Method::Invite
-            | Method::Ack
-            | Method::Register
-            | Method::Info
-            | Method::Prack
-            | Method::Update
-            | Method::Subscribe
-            | Method::Notify
-            | Method::Refer
-            | Method::Message
-            | Method::Publish
-            | Method::Other(_) => is_over || (self.is_draining && !is_in_dialog),
+        let known = known.filter(|(_, kept)| kept.target == target);
+        let known = known.map(|(invite, kept)| (invite, kept.machine.is_pending_server()));
+        let Some((invite, is_pending)) = known else {
+            self.refuse(&Refusal::new(481), request, came, gate);
+            return;
         };
-        let seconds = self.limits.retry_after.as_secs().max(1).to_string();
-        is_refused.then(|| Refusal::new(503).with("Retry-After", &seconds))
-    }
-
-    /// RFC 3261 §8.2.2.2: the same request by two ways is one request too many.
-    fn is_merged(&mut self, request: &Request, id: TransactionId) -> bool {
-        let fields = request.fields();
-        if fields.to().is_some_and(|to| to.tag().is_some()) {
-            return false;
-        }
-        let (Some(call_id), Some(from), Some((number, method))) =
-            (fields.call_id(), fields.from(), fields.cseq())
-        else {
-            return false;
-        };
-        let tag = from.tag().unwrap_or_default().to_owned();
-        self.table.is_merged(id, (call_id, tag, number, method))
-    }
-
-    fn refuse_stateless(&mut self, flow: Flow, request: &Request, refusal: &Refusal) {
-        if request.method() == Method::Ack {
+        if self.is_full(&Method::Cancel) {
+            self.refuse(&self.overloaded(), request, came, gate);
             return;
         }
-        let mut response = refusal.response(request);
-        response.tag_to("shed");
-        self.send_stateless(answer_target(flow, request), response.render());
+        let id = self.open(request, key, came);
+        self.respond(id, Response::to_request(request, 200), came.now);
+        if is_pending {
+            self.events.push_back(Event::Cancelled { id: invite });
+        }
+    }
+
+    /// Whether there is no room for one more transaction. Who wants to hang up makes the load
+    /// smaller.
+    fn is_full(&self, method: &Method) -> bool {
+        if matches!(method, Method::Bye | Method::Cancel) {
+            return self.table.len() >= 2 * self.limits.max_transactions;
+        }
+        self.table.pending_servers() >= self.limits.max_pending
+            || self.table.len() >= self.limits.max_transactions
+    }
+
+    fn overloaded(&self) -> Refusal {
+        let seconds = self.limits.retry_after.as_secs().max(1).to_string();
+        Refusal::new(503).with("Retry-After", &seconds)
+    }
+
+    fn refuse(&mut self, refusal: &Refusal, request: &Request, came: Came, gate: &mut dyn Gate) {
+        if gate.may_answer(came.flow, came.now) {
+            self.answer(vec![refusal.response(request)], request, came);
+        } else {
+            self.counters.shed += 1;
+        }
+    }
+
+    /// Sends the first answer that is short enough, and keeps nothing of it.
+    fn answer(&mut self, answers: Vec<Response>, request: &Request, came: Came) {
+        let tag = self.tags.tag(request);
+        let allowance = Allowance::of(came.flow.transport, came.length);
+        for mut response in answers {
+            response.tag_to(&tag);
+            let bytes = response.render();
+            if allowance.allows(bytes.len()) {
+                match response.status() {
+                    401 => self.counters.challenged += 1,
+                    503 => self.counters.shed += 1,
+                    _ => {}
+                }
+                self.send_stateless(answer_target(came.flow, request), bytes);
+                return;
+            }
+        }
+        self.counters.unanswered += 1;
     }
 
     fn send_stateless(&mut self, target: Target, bytes: Bytes) {
         self.transmits.push_back(Transmit { target, bytes, transaction: None });
     }
+}
+
+/// What a request outside a dialog has in common with its copies; `None` within a dialog.
+fn merge_key(request: &Request) -> Option<MergeKey> {
+    let fields = request.fields();
+    if fields.to().is_some_and(|to| to.tag().is_some()) {
+        return None;
+    }
+    let (number, method) = fields.cseq()?;
+    let tag = fields.from()?.tag().unwrap_or_default().to_owned();
+    Some((fields.call_id()?, tag, number, method))
 }
 
 /// Where the response goes: back on the connection; by UDP to the source address, and to its port

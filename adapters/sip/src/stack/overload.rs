@@ -1,20 +1,19 @@
-//! Token buckets by source address: how much one stranger may ask of us.
+//! Token buckets: how much one source, account or trunk may ask of us.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Instant;
 
-/// Sources remembered at once. When all are taken the fullest buckets are forgotten first: they
-/// belong to those who ask least.
-const MAX_SOURCES: usize = 8_192;
+/// Buckets remembered at once. When all are taken the fullest are forgotten first: they belong to
+/// those who ask least.
+const MAX_BUCKETS: usize = 8_192;
 
-/// One bucket for every source address; IPv6 sources share one by /64, which is what one
-/// subscriber has.
+/// One bucket for every key.
 #[derive(Debug)]
-pub struct Buckets {
+pub struct Buckets<K> {
     per_second: f64,
     burst: f64,
-    bucket_of_source: BTreeMap<IpAddr, Bucket>,
+    bucket_of: BTreeMap<K, Bucket>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -23,25 +22,24 @@ struct Bucket {
     filled_at: Instant,
 }
 
-impl Buckets {
+impl<K: Ord + Clone> Buckets<K> {
     /// Makes buckets of `burst` tokens, refilled by `per_second`.
     pub fn new(per_second: u32, burst: u32) -> Self {
         Self {
             per_second: f64::from(per_second),
             burst: f64::from(burst.max(1)),
-            bucket_of_source: BTreeMap::new(),
+            bucket_of: BTreeMap::new(),
         }
     }
 
-    /// Takes one token of a source; `false` when there is none.
-    pub fn take(&mut self, source: IpAddr, now: Instant) -> bool {
-        let source = block(source);
-        if !self.bucket_of_source.contains_key(&source) {
+    /// Takes one token; `false` when there is none.
+    pub fn take(&mut self, key: K, now: Instant) -> bool {
+        if !self.bucket_of.contains_key(&key) {
             self.make_room(now);
         }
         let full = Bucket { tokens: self.burst, filled_at: now };
         let (per_second, burst) = (self.per_second, self.burst);
-        let bucket = self.bucket_of_source.entry(source).or_insert(full);
+        let bucket = self.bucket_of.entry(key).or_insert(full);
         bucket.refill(now, per_second, burst);
         if bucket.tokens < 1.0 {
             return false;
@@ -50,9 +48,9 @@ impl Buckets {
         true
     }
 
-    /// Whether a source has a token left, without taking it.
-    pub fn has(&self, source: IpAddr, now: Instant) -> bool {
-        self.bucket_of_source.get(&block(source)).is_none_or(|bucket| {
+    /// Whether there is a token left, without taking it.
+    pub fn has(&self, key: &K, now: Instant) -> bool {
+        self.bucket_of.get(key).is_none_or(|bucket| {
             let mut bucket = *bucket;
             bucket.refill(now, self.per_second, self.burst);
             bucket.tokens >= 1.0
@@ -60,18 +58,18 @@ impl Buckets {
     }
 
     fn make_room(&mut self, now: Instant) {
-        if self.bucket_of_source.len() < MAX_SOURCES {
+        if self.bucket_of.len() < MAX_BUCKETS {
             return;
         }
         let (per_second, burst) = (self.per_second, self.burst);
-        let mut fill: Vec<(IpAddr, f64)> = Vec::with_capacity(MAX_SOURCES);
-        for (source, bucket) in &mut self.bucket_of_source {
+        let mut fill: Vec<(K, f64)> = Vec::with_capacity(MAX_BUCKETS);
+        for (key, bucket) in &mut self.bucket_of {
             bucket.refill(now, per_second, burst);
-            fill.push((*source, bucket.tokens));
+            fill.push((key.clone(), bucket.tokens));
         }
         fill.sort_by(|a, b| b.1.total_cmp(&a.1));
-        for (source, _) in fill.iter().take(MAX_SOURCES / 2) {
-            self.bucket_of_source.remove(source);
+        for (key, _) in fill.iter().take(MAX_BUCKETS / 2) {
+            self.bucket_of.remove(key);
         }
     }
 }
@@ -84,16 +82,14 @@ impl Bucket {
     }
 }
 
-fn block(source: IpAddr) -> IpAddr {
-    match source {
-        IpAddr::V4(_) => source,
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => IpAddr::V4(v4),
-            None => {
-                let [a, b, c, d, ..] = v6.segments();
-                IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-            }
-        },
+/// Who shares an address: of IPv6 everybody in a /64, which is what one subscriber has.
+pub fn network(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
     }
 }
 
@@ -119,8 +115,11 @@ mod tests {
     fn a_subscriber_with_many_ipv6_addresses_has_one_bucket() {
         let now = start();
         let mut buckets = Buckets::new(1, 1);
-        assert!(buckets.take("2001:db8::1".parse().unwrap(), now));
-        assert!(!buckets.take("2001:db8::2".parse().unwrap(), now));
+        let source = |text: &str| network(text.parse().unwrap());
+        assert!(buckets.take(source("2001:db8::1"), now));
+        assert!(!buckets.take(source("2001:db8::2"), now));
+        assert!(buckets.take(source("::ffff:192.0.2.1"), now));
+        assert!(!buckets.take(source("192.0.2.1"), now));
     }
 
     #[test]
@@ -132,7 +131,7 @@ mod tests {
         for n in 0..40_000_u32 {
             buckets.take(IpAddr::from(n.to_be_bytes()), now);
         }
-        assert!(buckets.bucket_of_source.len() <= MAX_SOURCES);
+        assert!(buckets.bucket_of.len() <= MAX_BUCKETS);
         assert!(!buckets.take(offender, now));
     }
 }

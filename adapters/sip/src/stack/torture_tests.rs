@@ -5,7 +5,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{flow, response, start};
+use crate::testing::{Open, flow, response, start};
 
 /// What a message leads to.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
@@ -22,7 +22,7 @@ use Outcome::{Answered, Dropped, Told};
 fn outcome(bytes: &[u8]) -> Outcome {
     let tokens = Tokens::new([3; 32]);
     let mut stack = Stack::new(Limits::default(), Timers::default(), Advertised::default(), tokens);
-    stack.handle_message(flow(Transport::Udp), Bytes::copy_from_slice(bytes), start());
+    stack.handle_message(flow(Transport::Udp), Bytes::copy_from_slice(bytes), &mut Open, start());
     let told = stack.poll_event().is_some();
     let sent: Vec<_> = std::iter::from_fn(|| stack.poll_transmit()).collect();
     let last = sent.iter().map(|sent| response(&sent.bytes).status()).find(|s| *s >= 200);
@@ -239,7 +239,7 @@ fn a_refused_extension_is_named() {
         Tokens::new([3; 32]),
     );
     let text = invite("Require: a, b\r\nRequire: c\r\n");
-    stack.handle_message(flow(Transport::Udp), Bytes::from(text), start());
+    stack.handle_message(flow(Transport::Udp), Bytes::from(text), &mut Open, start());
     let refusal = response(&stack.poll_transmit().unwrap().bytes);
     assert_eq!(refusal.fields().text("Unsupported").as_deref(), Some("a, b, c"));
     assert!(refusal.fields().to().unwrap().tag().is_some());

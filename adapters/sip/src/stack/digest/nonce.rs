@@ -2,11 +2,19 @@
 //! costs no memory; and, for a MESSAGE, for which request it was made.
 //!
 //! ```text
+//!   age 4 | serial 5 | first CSeq 4 | subject 7 | MAC 12     32 bytes, in base64 43 letters
+//!                                                 \--over all before it and who asked
+//!
 //!   MESSAGE, CSeq 1 ---> 401 with a nonce that says "the request with CSeq 2 and this text was 1 first"
 //!   MESSAGE, CSeq 2 ---> taken as 1; the gateway dies before it has answered
 //!   MESSAGE, CSeq 2 ---> the next life knows no such nonce: 401 with one that says "3 was 1 first"
 //!   MESSAGE, CSeq 3 ---> taken before, as 1
 //! ```
+//!
+//! A nonce is live for the one who asked for it only: an answer that somebody else sends, or that
+//! is sent in somebody else's name, is not even judged (RFC 7616 §5.4). Who asked is the transport
+//! and the address; by UDP also the port, for a neighbour behind the same NAT is somebody else. By
+//! TCP and TLS the port is another for every connection of the same phone.
 //!
 //! A challenged request comes again under the next CSeq (RFC 3261 §8.1.3.5, §22.2), and nothing else
 //! in it tells that it is the same message. What the nonce says of that is believed also when it was
@@ -14,20 +22,29 @@
 //! and whoever can make a phone sign another one could as well answer it in our place. It proves
 //! nothing else: who is to be let in has to answer a nonce of this life.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{Context, SHA256};
 use ring::hmac;
 use subtle::ConstantTimeEq;
 
-use crate::stack::tokens::{Tokens, hex};
+use crate::stack::flow::{Flow, Transport};
+use crate::stack::tokens::Tokens;
 use crate::stack::wire::{Method, Request};
 use zeroize::Zeroizing;
 
-/// Age, serial, first number and subject.
-const BODY_BYTES: usize = 32;
-const SUBJECT_BYTES: usize = 12;
-const MAC_BYTES: usize = 16;
+const AGE_BYTES: usize = 4;
+const SERIAL_BYTES: usize = 5;
+const FIRST_BYTES: usize = 4;
+const SUBJECT_BYTES: usize = 7;
+const BODY_BYTES: usize = AGE_BYTES + SERIAL_BYTES + FIRST_BYTES + SUBJECT_BYTES;
+const MAC_BYTES: usize = 12;
+const NONCE_BYTES: usize = BODY_BYTES + MAC_BYTES;
+/// In base64: short enough that a 401 with two challenges stays below three times a short INVITE.
+const NONCE_LETTERS: usize = 43;
 
 /// Makes nonces and knows them again.
 pub(super) struct Nonces {
@@ -51,44 +68,69 @@ impl Nonces {
         Self { key, started: now, serial: 0 }
     }
 
-    /// One for the request that will come in the place of this one, which came under `first` when it
-    /// came first.
-    pub(super) fn make(&mut self, request: &Request, first: Option<u32>, now: Instant) -> String {
+    /// One for the request that will come in the place of this one from where it came, which came
+    /// under `first` when it came first.
+    pub(super) fn make(
+        &mut self,
+        request: &Request,
+        flow: Flow,
+        first: Option<u32>,
+        now: Instant,
+    ) -> String {
         self.serial += 1;
-        let age = now.saturating_duration_since(self.started).as_millis();
-        let age = u64::try_from(age).unwrap_or(u64::MAX);
+        let age = now.saturating_duration_since(self.started).as_secs();
+        let age = u32::try_from(age).unwrap_or(u32::MAX);
         let subject = subject(request, 1).unwrap_or_default();
         let parts: [&[u8]; 4] = [
             &age.to_be_bytes(),
-            &self.serial.to_be_bytes(),
+            // 5 bytes last for three years of ten thousand challenges a second.
+            &self.serial.to_be_bytes()[8 - SERIAL_BYTES..],
             &first.unwrap_or(0).to_be_bytes(),
             &subject,
         ];
         let body = parts.concat();
-        let mac = hmac::sign(&self.key, &body);
-        hex(&[&body, &mac.as_ref()[..MAC_BYTES]].concat())
+        let mac = self.mac(&body, flow);
+        URL_SAFE_NO_PAD.encode([&body, &mac.as_ref()[..MAC_BYTES]].concat())
     }
 
-    /// Reads a nonce of this life; `None` for every other text.
-    pub(super) fn read(&self, nonce: &str, now: Instant) -> Option<Made> {
-        let bytes = unhex(nonce)?;
+    /// Reads a nonce of this life that was made for who sends from there; `None` for every other
+    /// text.
+    pub(super) fn read(&self, nonce: &str, flow: Flow, now: Instant) -> Option<Made> {
+        let bytes = decode(nonce)?;
         let (body, mac) = bytes.split_at(BODY_BYTES);
-        let right = hmac::sign(&self.key, body);
+        let right = self.mac(body, flow);
         if !bool::from(right.as_ref()[..MAC_BYTES].ct_eq(mac)) {
             return None;
         }
-        let (age, rest) = body.split_first_chunk()?;
-        let (serial, _) = rest.split_first_chunk()?;
-        let made = Duration::from_millis(u64::from_be_bytes(*age));
+        let (age, rest) = body.split_first_chunk::<AGE_BYTES>()?;
+        let (serial, _) = rest.split_first_chunk::<SERIAL_BYTES>()?;
+        let made = Duration::from_secs(u32::from_be_bytes(*age).into());
         let age = now.saturating_duration_since(self.started).checked_sub(made)?;
-        Some(Made { age, serial: u64::from_be_bytes(*serial) })
+        let mut wide = [0; 8];
+        wide[8 - SERIAL_BYTES..].copy_from_slice(serial);
+        Some(Made { age, serial: u64::from_be_bytes(wide) })
+    }
+
+    fn mac(&self, body: &[u8], flow: Flow) -> hmac::Tag {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(body);
+        context.update(flow.transport.param().as_bytes());
+        match flow.remote.ip().to_canonical() {
+            IpAddr::V4(v4) => context.update(&v4.octets()),
+            IpAddr::V6(v6) => context.update(&v6.octets()),
+        }
+        match flow.transport {
+            Transport::Udp => context.update(&flow.remote.port().to_be_bytes()),
+            Transport::Tcp | Transport::Tls => {}
+        }
+        context.sign()
     }
 }
 
 /// The number under which a MESSAGE came first, where its nonce, of whatever life, was made for it.
 pub(super) fn first_number(nonce: &str, request: &Request) -> Option<u32> {
-    let bytes = unhex(nonce)?;
-    let (_, rest) = bytes.split_at_checked(16)?;
+    let bytes = decode(nonce)?;
+    let (_, rest) = bytes.split_at_checked(AGE_BYTES + SERIAL_BYTES)?;
     let (first, rest) = rest.split_first_chunk()?;
     let (said, _) = rest.split_first_chunk::<SUBJECT_BYTES>()?;
     (subject(request, 0)? == *said).then_some(u32::from_be_bytes(*first))
@@ -113,15 +155,10 @@ fn subject(request: &Request, later: u32) -> Option<[u8; SUBJECT_BYTES]> {
     context.finish().as_ref().first_chunk().copied()
 }
 
-fn unhex(text: &str) -> Option<[u8; BODY_BYTES + MAC_BYTES]> {
-    let digits = text.as_bytes();
-    let mut out = [0; BODY_BYTES + MAC_BYTES];
-    if digits.len() != 2 * out.len() {
+fn decode(text: &str) -> Option<[u8; NONCE_BYTES]> {
+    // The text is a stranger's: what has another length is not read.
+    if text.len() != NONCE_LETTERS {
         return None;
     }
-    for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
-        let pair = std::str::from_utf8(pair).ok()?;
-        *byte = u8::from_str_radix(pair, 16).ok()?;
-    }
-    Some(out)
+    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::nonce::{self, Nonces};
 use super::{Algorithm, Params, Proof, quote};
+use crate::stack::flow::Flow;
 use crate::stack::tokens::Tokens;
 use crate::stack::wire::{Request, Uri};
 
@@ -49,17 +50,52 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What credentials prove.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// The request is this user's.
-    Proven(String),
-    /// The password is right and the nonce is not, or no longer: challenge with `stale=true`.
-    Stale,
-    /// There are credentials for our realm and they are wrong.
-    Refused,
+/// Credentials for our realm, before anybody has looked at the password.
+#[derive(Debug)]
+pub enum Claim {
     /// There are none.
     Absent,
+    /// They answer no nonce that is live for who sends them: it is unknown, too old, of another
+    /// life of the gateway, or was made for another address. Nothing can be learned from them:
+    /// challenge with `stale=true`.
+    Dead,
+    /// They answer a live nonce and lack something: nothing can be learned from them either.
+    Broken,
+    /// They can be judged.
+    Live(Credentials),
+}
+
+/// An answer to a live nonce.
+pub struct Credentials {
+    params: Params,
+    user: String,
+    algorithm: Algorithm,
+    serial: u64,
+    count: u32,
+}
+
+impl Credentials {
+    /// The user they name.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials")
+    }
+}
+
+/// What credentials prove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The request is the user's.
+    Proven,
+    /// The password is right and this nonce count was used before: challenge with `stale=true`.
+    Stale,
+    /// They are wrong.
+    Refused,
 }
 
 /// Guards one realm.
@@ -97,15 +133,22 @@ impl Guard {
     }
 
     /// The values of the challenge headers for this request, SHA-256 before MD5 (RFC 8760 §2.3).
-    pub fn challenges(&mut self, request: &Request, is_stale: bool, now: Instant) -> Vec<String> {
+    /// They share a nonce, which only an answer from where the request came makes good.
+    pub fn challenges(
+        &mut self,
+        request: &Request,
+        flow: Flow,
+        is_stale: bool,
+        now: Instant,
+    ) -> Vec<String> {
         let offered: &[Algorithm] = if knows_md5_only(request) {
             &[Algorithm::Md5]
         } else {
             &[Algorithm::Sha256, Algorithm::Md5]
         };
         let first = self.first_number(request, "Authorization");
-        let mut challenge = |algorithm: &Algorithm| {
-            let nonce = self.nonces.make(request, first, now);
+        let nonce = self.nonces.make(request, flow, first, now);
+        let challenge = |algorithm: &Algorithm| {
             let stale = if is_stale { ", stale=true" } else { "" };
             format!(
                 "Digest realm={}, nonce=\"{nonce}\", algorithm={}, qop=\"auth\"{stale}",
@@ -113,20 +156,30 @@ impl Guard {
                 algorithm.name(),
             )
         };
-        offered.iter().map(&mut challenge).collect()
+        offered.iter().map(challenge).collect()
     }
 
-    /// Judges the credentials in `header` (`Authorization` or `Proxy-Authorization`). `find` tells
-    /// a user's secret; for an unknown user the same work is done with a secret nobody has.
-    pub fn judge<'a>(
+    /// Reads the credentials in `header` (`Authorization` or `Proxy-Authorization`) of a request
+    /// that came from there.
+    pub fn claim(&self, request: &Request, header: &str, flow: Flow, now: Instant) -> Claim {
+        let Some(params) = self.params(request, header) else { return Claim::Absent };
+        let nonce = params.get("nonce").and_then(|nonce| self.nonces.read(nonce, flow, now));
+        let Some(made) = nonce.filter(|made| made.age <= NONCE_LIFE) else { return Claim::Dead };
+        credentials(params, made.serial).map_or(Claim::Broken, Claim::Live)
+    }
+
+    /// Judges credentials. `secret` is that of the user they name; for an unknown user the same
+    /// work is done with a secret nobody has.
+    pub fn judge(
         &mut self,
+        claim: &Credentials,
         request: &Request,
-        header: &str,
-        find: impl FnOnce(&str) -> Option<&'a Secret>,
-        now: Instant,
+        secret: Option<&Secret>,
     ) -> Verdict {
-        let Some(params) = self.params(request, header) else { return Verdict::Absent };
-        self.judge_params(&params, request, find, now).unwrap_or(Verdict::Refused)
+        if !self.is_right(claim, request, secret).unwrap_or(false) {
+            return Verdict::Refused;
+        }
+        if self.spend(claim.serial, claim.count) { Verdict::Proven } else { Verdict::Stale }
     }
 
     /// The CSeq number under which a request came first: that of the first challenged one, where
@@ -146,49 +199,27 @@ impl Guard {
         all.find(|params| params.get("realm") == Some(&self.realm))
     }
 
-    fn judge_params<'a>(
-        &mut self,
-        params: &Params,
+    fn is_right(
+        &self,
+        claim: &Credentials,
         request: &Request,
-        find: impl FnOnce(&str) -> Option<&'a Secret>,
-        now: Instant,
-    ) -> Option<Verdict> {
-        let user = params.get("username")?;
-        let algorithm = Algorithm::parse(params.get("algorithm"))?;
+        secret: Option<&Secret>,
+    ) -> Option<bool> {
+        let Credentials { params, algorithm, .. } = claim;
         let uri = params.get("uri")?;
-        let count = params.get("nc");
-        let counted = match params.get("qop") {
-            Some("auth") => Some((count?, params.get("cnonce")?)),
-            Some(_) => return None,
-            None => None,
-        };
-        let nonce = params.get("nonce")?;
+        let counted = params.get("nc").zip(params.get("cnonce"));
+        let counted = counted.filter(|_| params.get("qop").is_some());
         let method = request.method();
-        let proof = Proof { algorithm, nonce, counted, method: method.as_str(), uri };
-        let known = find(user);
-        let secret = known.unwrap_or(&self.decoy);
-        let right = proof.response(secret.of(algorithm));
+        let nonce = params.get("nonce")?;
+        let proof = Proof { algorithm: *algorithm, nonce, counted, method: method.as_str(), uri };
+        let right = proof.response(secret.unwrap_or(&self.decoy).of(*algorithm));
         let given = params.get("response")?.to_ascii_lowercase();
         let is_right = bool::from(right.as_bytes().ct_eq(given.as_bytes()));
-        if !is_right || known.is_none() || !is_same_resource(uri, request) {
-            return None;
-        }
-        let count = match counted {
-            Some((count, _)) => u32::from_str_radix(count, 16).ok()?,
-            None => 1,
-        };
-        Some(if self.spend(nonce, count, now) {
-            Verdict::Proven(user.to_owned())
-        } else {
-            Verdict::Stale
-        })
+        Some(is_right && secret.is_some() && is_same_resource(uri, request))
     }
 
-    /// Uses up one count of a nonce; `false` when the nonce is not ours, too old, or used so
-    /// before.
-    pub(super) fn spend(&mut self, nonce: &str, count: u32, now: Instant) -> bool {
-        let made = self.nonces.read(nonce, now).filter(|made| made.age <= NONCE_LIFE);
-        let Some(serial) = made.map(|made| made.serial) else { return false };
+    /// Uses up one count of a nonce; `false` when it was used so before.
+    fn spend(&mut self, serial: u64, count: u32) -> bool {
         if !self.spent.contains_key(&serial) && serial <= self.floor {
             return false;
         }
@@ -208,6 +239,23 @@ impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Guard")
     }
+}
+
+/// What can be judged of an answer to a nonce; `None` where something of it is missing.
+fn credentials(params: Params, serial: u64) -> Option<Credentials> {
+    let user = params.get("username")?.to_owned();
+    let algorithm = Algorithm::parse(params.get("algorithm"))?;
+    params.get("uri")?;
+    params.get("response")?;
+    let count = match params.get("qop") {
+        Some("auth") => {
+            params.get("cnonce")?;
+            u32::from_str_radix(params.get("nc")?, 16).ok()?
+        }
+        Some(_) => return None,
+        None => 1,
+    };
+    Some(Credentials { params, user, algorithm, serial, count })
 }
 
 impl Spent {

@@ -1,6 +1,7 @@
 //! All transactions of one stack: by id, by key, by deadline.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 use std::time::Instant;
 
 use super::{
@@ -8,6 +9,9 @@ use super::{
 };
 use crate::stack::flow::Target;
 use crate::stack::wire::{Method, Request};
+
+/// Maps up to this size stay as they are.
+const SMALL: usize = 1_024;
 
 /// Call-ID, From tag, CSeq: what a request has in common with its copy that came another way
 /// (RFC 3261 §8.2.2.2).
@@ -214,16 +218,17 @@ impl Table {
         }
     }
 
-    /// Whether another transaction has the same request; if not, this one is noted to have it.
-    pub fn is_merged(&mut self, id: TransactionId, key: MergeKey) -> bool {
-        if self.of_merge_key.contains_key(&key) {
-            return true;
-        }
+    /// Whether a transaction has the same request.
+    pub fn has_merged(&self, key: &MergeKey) -> bool {
+        self.of_merge_key.contains_key(key)
+    }
+
+    /// Notes which request a transaction has.
+    pub fn note_merge_key(&mut self, id: TransactionId, key: MergeKey) {
         if let Some(kept) = self.kept.get_mut(&id) {
             kept.merge_key = Some(key.clone());
             self.of_merge_key.insert(key, id);
         }
-        false
     }
 
     fn remove(&mut self, id: TransactionId) {
@@ -231,13 +236,16 @@ impl Table {
         match kept.key {
             Key::Client(key) => {
                 self.of_client_key.remove(&key);
+                shrink(&mut self.of_client_key);
             }
             Key::Server(key) => {
                 self.of_server_key.remove(&key);
+                shrink(&mut self.of_server_key);
             }
         }
         if let Some(key) = kept.merge_key {
             self.of_merge_key.remove(&key);
+            shrink(&mut self.of_merge_key);
         }
     }
 
@@ -249,5 +257,13 @@ impl Table {
     /// The earliest deadline.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.deadlines.first().map(|(at, _)| *at)
+    }
+}
+
+/// Gives back what a flood has left of a map: a quarter full it is halved, so that it is long before
+/// it grows again.
+fn shrink<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
+    if map.capacity() > SMALL && map.len() < map.capacity() / 4 {
+        map.shrink_to(map.len() * 2);
     }
 }

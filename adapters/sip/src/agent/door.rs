@@ -1,0 +1,251 @@
+//! Who may begin something with us, and how much of it (RFC 3261 §22; security rows 10 and 21).
+//!
+//! ```text
+//!   request --> trunk's place? --> password? --> its own share left? --> Pass(proof)
+//!                                     | no            | no
+//!                                     v               v
+//!             strangers' share left? 401, 403        503
+//!                      \--no--> nothing
+//! ```
+//!
+//! Strangers have a share for each network they come from. It is used up by answers to them alone:
+//! a trunk, a registered phone and a right password have shares of their own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use gateway_core::{LegId, TrunkId};
+
+use super::inbound::capabilities;
+use crate::config::Limits;
+use crate::registrar::Registrar;
+use crate::registration::Trunk;
+use crate::stack::dialog::DialogId;
+use crate::stack::digest::{Claim, Credentials, Guard, Secret, Verdict};
+use crate::stack::flow::{Flow, Transport};
+use crate::stack::gate::{Admission, Gate, Proof};
+use crate::stack::overload::{Buckets, network};
+use crate::stack::policy::Refusal;
+use crate::stack::wire::{Method, Request, Response};
+
+/// Wrong passwords one source may try at once, and a second.
+const GUESSES: (u32, u32) = (20, 1);
+
+/// Who has a share of its own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Client {
+    Trunk(TrunkId),
+    User(String),
+    Dialog(LegId),
+    /// Where a trunk is: for what it cannot be let in with.
+    Peer(IpAddr),
+    /// Where a phone is registered: for what proves nothing.
+    Phone(Transport, SocketAddr),
+}
+
+/// What is remembered of all who knock.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) guard: Guard,
+    secrets: BTreeMap<String, Secret>,
+    guesses: Buckets<IpAddr>,
+    strangers: Buckets<IpAddr>,
+    clients: Buckets<Client>,
+    retry_after: String,
+}
+
+impl Door {
+    pub(super) fn new(guard: Guard, secrets: BTreeMap<String, Secret>, limits: &Limits) -> Self {
+        Self {
+            guard,
+            secrets,
+            guesses: Buckets::new(GUESSES.1, GUESSES.0),
+            strangers: Buckets::new(limits.challenges_per_second, limits.challenge_burst),
+            clients: Buckets::new(limits.requests_per_second, limits.burst),
+            retry_after: limits.retry_after_s.to_string(),
+        }
+    }
+}
+
+/// The door with all that says who is known.
+pub(super) struct Doorkeeper<'a> {
+    pub(super) door: &'a mut Door,
+    pub(super) trunks: &'a BTreeMap<TrunkId, Trunk>,
+    pub(super) registrar: &'a Registrar,
+    pub(super) leg_of_dialog: &'a BTreeMap<(String, String), LegId>,
+    /// The Call-IDs of messages of ours.
+    pub(super) call_ids: &'a BTreeSet<String>,
+}
+
+impl Gate for Doorkeeper<'_> {
+    fn admit(&mut self, request: &Request, flow: Flow, now: Instant) -> Admission {
+        let method = request.method();
+        // A MESSAGE within a call is no other than one outside: its sender proves itself again.
+        if method == Method::Message {
+            let call_id = request.fields().call_id();
+            if call_id.is_some_and(|id| self.call_ids.contains(&id)) {
+                return self.refuse(&Refusal::new(482), request, flow, now);
+            }
+        } else if request.fields().to().is_some_and(|to| to.tag().is_some()) {
+            return match self.leg_of(request) {
+                Some(leg) => self.pass(Client::Dialog(leg), Proof::Dialog, request, now),
+                None => self.refuse(&Refusal::new(481), request, flow, now),
+            };
+        }
+        if let Some(trunk) = self.trunk_of(request, flow) {
+            // Nobody registers with us from where a trunk is.
+            if method == Method::Register {
+                return self.refuse(&Refusal::new(403), request, flow, now);
+            }
+            return self.pass(Client::Trunk(trunk.clone()), Proof::Trunk(trunk), request, now);
+        }
+        match method {
+            Method::Invite | Method::Message | Method::Register => {
+                self.authenticate(request, flow, now)
+            }
+            // RFC 3261 §11.2 lets it be answered without state; where all that it should tell is
+            // too long, the answer alone is.
+            Method::Options => {
+                let answers = vec![capabilities(request), Response::to_request(request, 200)];
+                self.answer(answers, flow, now)
+            }
+            // Only within a call, and this is in none.
+            Method::Bye
+            | Method::Info
+            | Method::Update
+            | Method::Ack
+            | Method::Cancel
+            | Method::Prack
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Refer
+            | Method::Publish
+            | Method::Other(_) => self.refuse(&Refusal::new(481), request, flow, now),
+        }
+    }
+
+    fn has_dialog(&self, request: &Request) -> bool {
+        self.leg_of(request).is_some()
+    }
+
+    fn may_answer(&mut self, flow: Flow, now: Instant) -> bool {
+        let (ip, door) = (flow.remote.ip(), &mut *self.door);
+        if self.trunks.values().any(|trunk| trunk.is_peer(flow)) {
+            return door.clients.take(Client::Peer(ip), now);
+        }
+        if self.registrar.has_phone_at(flow) {
+            let phone = Client::Phone(flow.transport, flow.remote);
+            return door.clients.take(phone, now);
+        }
+        door.strangers.take(network(ip), now)
+    }
+}
+
+impl Doorkeeper<'_> {
+    /// The leg whose dialog a request names.
+    fn leg_of(&self, request: &Request) -> Option<LegId> {
+        let dialog = DialogId::of_request(request)?;
+        self.leg_of_dialog.get(&(dialog.call_id, dialog.local_tag)).copied()
+    }
+
+    /// The trunk a message came from; of several at one place the one whose user is called.
+    fn trunk_of(&self, request: &Request, flow: Flow) -> Option<TrunkId> {
+        let user = request.uri().user();
+        let mut found = None;
+        for (id, trunk) in self.trunks.iter().filter(|(_, trunk)| trunk.is_peer(flow)) {
+            if user.as_deref() == Some(trunk.user()) {
+                return Some(id.clone());
+            }
+            found.get_or_insert_with(|| id.clone());
+        }
+        found
+    }
+
+    /// Lets an account prove itself (RFC 3261 §22). Every failure looks the same, whether the user
+    /// exists or not.
+    fn authenticate(&mut self, request: &Request, flow: Flow, now: Instant) -> Admission {
+        match self.door.guard.claim(request, "Authorization", flow, now) {
+            Claim::Absent => self.challenge(request, flow, false, now),
+            // Phones change their address: that is no guess, and nothing was learned by it.
+            Claim::Dead => self.challenge(request, flow, true, now),
+            Claim::Broken => self.refuse(&Refusal::new(403), request, flow, now),
+            Claim::Live(credentials) => self.judge(&credentials, request, flow, now),
+        }
+    }
+
+    fn judge(
+        &mut self,
+        credentials: &Credentials,
+        request: &Request,
+        flow: Flow,
+        now: Instant,
+    ) -> Admission {
+        let source = network(flow.remote.ip());
+        if !self.door.guesses.has(&source, now) {
+            let refusal = Refusal::new(503).with("Retry-After", "30");
+            return self.refuse(&refusal, request, flow, now);
+        }
+        let door = &mut *self.door;
+        let secret = door.secrets.get(credentials.user());
+        match door.guard.judge(credentials, request, secret) {
+            Verdict::Proven => {
+                let user = credentials.user().to_owned();
+                self.pass(Client::User(user.clone()), Proof::User(user), request, now)
+            }
+            Verdict::Stale => self.challenge(request, flow, true, now),
+            Verdict::Refused => {
+                door.guesses.take(source, now);
+                tracing::debug!("wrong credentials");
+                self.refuse(&Refusal::new(403), request, flow, now)
+            }
+        }
+    }
+
+    /// A 401. Where two challenges are too long the weaker one has to do: every phone knows MD5,
+    /// for RFC 3261 §22.4 asks for it, and not every one knows SHA-256.
+    fn challenge(
+        &mut self,
+        request: &Request,
+        flow: Flow,
+        is_stale: bool,
+        now: Instant,
+    ) -> Admission {
+        if !self.may_answer(flow, now) {
+            return Admission::Drop;
+        }
+        let challenges = self.door.guard.challenges(request, flow, is_stale, now);
+        let with = |challenges: &[String]| {
+            let mut response = Response::to_request(request, 401);
+            for challenge in challenges {
+                response.push("WWW-Authenticate", challenge);
+            }
+            response
+        };
+        let weakest = challenges.len().saturating_sub(1);
+        Admission::Answer(vec![with(&challenges), with(&challenges[weakest..])])
+    }
+
+    /// Lets in who is proven, as far as its own share goes.
+    fn pass(&mut self, client: Client, proof: Proof, request: &Request, now: Instant) -> Admission {
+        if self.door.clients.take(client, now) {
+            return Admission::Pass(proof);
+        }
+        let refusal = Refusal::new(503).with("Retry-After", &self.door.retry_after);
+        Admission::Answer(vec![refusal.response(request)])
+    }
+
+    fn refuse(
+        &mut self,
+        refusal: &Refusal,
+        request: &Request,
+        flow: Flow,
+        now: Instant,
+    ) -> Admission {
+        self.answer(vec![refusal.response(request)], flow, now)
+    }
+
+    fn answer(&mut self, answers: Vec<Response>, flow: Flow, now: Instant) -> Admission {
+        if self.may_answer(flow, now) { Admission::Answer(answers) } else { Admission::Drop }
+    }
+}
