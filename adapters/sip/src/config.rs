@@ -59,10 +59,10 @@ pub struct Config {
     pub imdn: Vec<String>,
     /// Requests waiting for an answer of ours, above which new ones get 503.
     pub max_pending: usize,
-    /// What trunks, accounts and strangers may ask of us.
-    pub limits: Limits,
     /// Connections one address may hold.
     pub max_connections_per_source: usize,
+    /// What trunks, accounts and strangers may ask of us.
+    pub limits: Limits,
     /// Providers and PBXs.
     pub trunk: Vec<TrunkConfig>,
 }

@@ -130,15 +130,17 @@ impl Gate for Doorkeeper<'_> {
     }
 
     fn may_answer(&mut self, flow: Flow, now: Instant) -> bool {
-        let (ip, door) = (flow.remote.ip(), &mut *self.door);
-        if self.trunks.values().any(|trunk| trunk.is_peer(flow)) {
-            return door.clients.take(Client::Peer(ip), now);
-        }
-        if self.registrar.has_phone_at(flow) {
-            let phone = Client::Phone(flow.transport, flow.remote);
-            return door.clients.take(phone, now);
-        }
-        door.strangers.take(network(ip), now)
+        let ip = flow.remote.ip();
+        let is_peer = self.trunks.values().any(|trunk| trunk.is_peer(flow));
+        let is_phone = || self.registrar.has_phone_at(flow);
+        let client = if is_peer {
+            Some(Client::Peer(ip))
+        } else {
+            is_phone().then_some(Client::Phone(flow.transport, flow.remote))
+        };
+        let door = &mut *self.door;
+        client.is_some_and(|client| door.clients.take(client, now))
+            || door.strangers.take(network(ip), now)
     }
 }
 

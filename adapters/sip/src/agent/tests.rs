@@ -21,6 +21,7 @@ use crate::testing::{flow, invite, remote, request, start};
 mod dialled;
 mod digests;
 mod failover;
+mod floods;
 mod lives;
 mod messages;
 mod release;

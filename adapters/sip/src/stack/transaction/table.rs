@@ -267,3 +267,34 @@ fn shrink<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
         map.shrink_to(map.len() * 2);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::flow::Transport;
+    use crate::stack::transaction::Timers;
+    use crate::testing::{invite, remote, request, start};
+
+    #[test]
+    fn a_flood_of_transactions_gives_its_memory_back() {
+        let (mut table, now) = (Table::default(), start());
+        let ids: Vec<_> = (0..20_000)
+            .map(|number| {
+                let request = request(&invite(&format!("z9hG4bK{number}")));
+                let key = ServerKey::of(request.fields(), &Method::Register).unwrap();
+                let machine = ServerOther::new(true, Timers::default(), now);
+                let target = Target::new(Transport::Tcp, remote());
+                let id = table.add_server(key, Machine::ServerOther(machine), target);
+                table.note_merge_key(id, (number.to_string(), String::new(), 1, Method::Register));
+                id
+            })
+            .collect();
+        assert!(table.of_server_key.capacity() >= 20_000);
+        for id in ids {
+            table.remove(id);
+        }
+        assert!(table.is_empty());
+        assert!(table.of_server_key.capacity() <= 2 * SMALL);
+        assert!(table.of_merge_key.capacity() <= 2 * SMALL);
+    }
+}
