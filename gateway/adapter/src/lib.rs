@@ -10,6 +10,7 @@
 //! Nobody waits in a circle: the switchboard only ever tries to send ([`Outlet`]), and an adapter
 //! keeps the events of its live legs in an outbox of its own until there is room ([`Edge`]).
 
+pub mod attempts;
 mod edge;
 mod metrics;
 mod outlet;
