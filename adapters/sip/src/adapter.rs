@@ -4,13 +4,14 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use gateway_adapter::attempts::{Attempts, Memory};
 use gateway_adapter::{Adapter, AdapterFailed, Edge, Event, Query, Resolver, Running};
 use gateway_core::Scheme;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
 
-use crate::agent::{Agent, Began};
+use crate::agent::{Agent, Began, Life};
 use crate::config::{Config, SipAccount};
 use crate::line::{Asker, Output};
 use crate::stack::Counters;
@@ -24,26 +25,35 @@ const BATCH: usize = 64;
 /// send for a week.
 const OLDEST_MS: i64 = 7 * 86_400_000;
 
+/// What the hashes of names and networks are made for.
+const SCOPE: &str = "sip";
+
 type Found = (Asker, Result<Vec<Target>, String>);
 
 /// The SIP network.
 pub struct SipAdapter {
     config: Config,
     accounts: Vec<SipAccount>,
+    memory: Memory,
     transports: Transports,
 }
 
 impl SipAdapter {
-    /// Takes its configuration and the phones of all accounts, and binds its sockets; nobody is
-    /// served before it runs. Needs a tokio runtime around it.
+    /// Takes its configuration, the phones of all accounts and the memory of who has signed in from
+    /// where before, and binds its sockets; nobody is served before it runs. Needs a tokio runtime
+    /// around it.
     ///
     /// # Errors
     /// The configuration cannot be used, or a socket, certificate or key cannot be had.
-    pub fn bind(config: Config, accounts: Vec<SipAccount>) -> Result<Self, AdapterFailed> {
+    pub fn bind(
+        config: Config,
+        accounts: Vec<SipAccount>,
+        memory: Memory,
+    ) -> Result<Self, AdapterFailed> {
         config.check().map_err(|why| AdapterFailed::new("configure sip", why))?;
         let transports = Transports::bind(config.settings())
             .map_err(|error| AdapterFailed::new("bind the sip sockets", error))?;
-        Ok(Self { config, accounts, transports })
+        Ok(Self { config, accounts, memory, transports })
     }
 }
 
@@ -72,14 +82,17 @@ struct Shell {
 
 impl Shell {
     fn start(adapter: SipAdapter, edge: Edge) -> Result<Self, AdapterFailed> {
-        let SipAdapter { config, accounts, transports } = adapter;
+        let SipAdapter { config, accounts, memory, transports } = adapter;
         let mut seed = [0; 32];
         SystemRandom::new()
             .fill(&mut seed)
             .map_err(|_| AdapterFailed::new("read random numbers", "the system has none"))?;
         let advertised = transports.advertised().clone();
         let began = Began { at: Instant::now(), ms: wall_ms() };
-        let agent = Agent::new(&config, &accounts, advertised, seed, began);
+        let unix_s = u64::try_from(began.ms / 1000).unwrap_or(0);
+        let attempts = Attempts::new(&memory, SCOPE, began.at, unix_s);
+        let life = Life { began, seed, attempts };
+        let agent = Agent::new(&config, &accounts, advertised, life);
         let (find, found) = mpsc::channel(64);
         for (transport, address) in transports.listening() {
             tracing::info!(?transport, %address, "sip listens");

@@ -16,8 +16,9 @@ mod release;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
+use gateway_adapter::attempts::Attempts;
 use gateway_adapter::{Command, Event, LinkState};
-use gateway_core::leg::LegCommand;
+use gateway_core::leg::{Dial, LegCommand};
 use gateway_core::{Cause, LegId, TrunkId};
 
 use door::{Door, Doorkeeper};
@@ -32,6 +33,7 @@ use crate::registrar::Registrar;
 use crate::registration::{Desk, Trunk};
 use crate::stack::digest::{Guard, Secret};
 use crate::stack::flow::{Flow, Target, Transmit, Transport};
+use crate::stack::gate::Proof;
 use crate::stack::tokens::Tokens;
 use crate::stack::transaction::{Timers, TransactionId};
 use crate::stack::wire::{Method, Response};
@@ -44,6 +46,17 @@ pub struct Began {
     pub at: Instant,
     /// The same moment in milliseconds since 1970.
     pub ms: i64,
+}
+
+/// What a life begins with.
+#[derive(Debug)]
+pub struct Life {
+    /// When it began.
+    pub began: Began,
+    /// 32 random bytes.
+    pub seed: [u8; 32],
+    /// What was learned of passwords before.
+    pub attempts: Attempts,
 }
 
 /// All of SIP but its sockets.
@@ -72,15 +85,14 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Makes the agent. `seed`: 32 random bytes. `began`: now, by both clocks. Trunks begin at the
-    /// first [`Self::handle_timeout`].
+    /// Makes the agent. Trunks begin at the first [`Self::handle_timeout`].
     pub fn new(
         config: &Config,
         accounts: &[SipAccount],
         advertised: Advertised,
-        seed: [u8; 32],
-        began: Began,
+        life: Life,
     ) -> Self {
+        let Life { began, seed, attempts } = life;
         let now = began.at;
         let mut tokens = Tokens::new(seed);
         let guard = Guard::new(&config.domain, &mut tokens, now);
@@ -118,7 +130,7 @@ impl Agent {
             timers,
             domain: config.domain.clone(),
             shields,
-            door: Door::new(guard, secrets, &config.limits),
+            door: Door::new(guard, secrets, attempts, &config.limits),
             place_secrets,
             registrar,
             trunks,
@@ -155,6 +167,8 @@ impl Agent {
     ) {
         let (stack, mut doorkeeper) = self.stack_and_doorkeeper();
         stack.handle_message(flow, bytes, &mut doorkeeper, now);
+        let learned = std::iter::from_fn(|| self.door.poll_learned());
+        self.out.extend(learned.map(|learned| Output::Event(Event::Acquainted(learned))));
         self.drain_stack(next_leg, now);
     }
 
@@ -234,7 +248,13 @@ impl Agent {
     /// Takes a command of the switchboard.
     pub fn handle_command(&mut self, command: Command, now: Instant) {
         match command {
-            Command::Leg(id, LegCommand::Dial(dial)) => self.dial(id, *dial, now),
+            Command::Leg(id, LegCommand::Dial(dial)) => {
+                let callee = self.callee(&dial);
+                self.dial(id, *dial, now);
+                if let Some(callee) = callee.filter(|_| self.legs.contains_key(&id)) {
+                    self.door.note_leg(id, &callee);
+                }
+            }
             Command::Leg(id, command) => {
                 self.with_leg(id, now, |leg, line| leg.handle_command(command, line));
             }
@@ -250,6 +270,15 @@ impl Agent {
                 self.stack.drain();
             }
         }
+    }
+
+    /// Whom a call that we make reaches, where that is a trunk or an account of ours.
+    fn callee(&self, dial: &Dial) -> Option<Proof> {
+        if self.trunks.contains_key(&dial.trunk) {
+            return Some(Proof::Trunk(dial.trunk.clone()));
+        }
+        let (user, _) = self.registrar.find(dial.contact.as_deref()?)?;
+        Some(Proof::User(user.to_owned()))
     }
 
     /// The switchboard had no room for a leg: its caller is told to come back.
@@ -412,6 +441,7 @@ impl Agent {
                 self.leg_of_dialog.remove(&dialog);
             }
             self.owners.forget(id);
+            self.door.forget_leg(id);
         } else if let Some(deadline) = deadline {
             self.deadline_of_leg.insert(id, deadline);
             self.deadlines.insert((deadline, id));

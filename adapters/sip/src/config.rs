@@ -150,9 +150,9 @@ pub struct Limits {
     /// Transactions kept at once, finished ones that absorb repetitions included. Only trunks,
     /// accounts and our own requests use them.
     pub max_transactions: usize,
-    /// New requests a second of each trunk, account and call, on average.
+    /// New requests a second of each trunk and account, within calls and outside, on average.
     pub requests_per_second: u32,
-    /// New requests of each trunk, account and call at once.
+    /// New requests of each trunk and account at once.
     pub burst: u32,
     /// Answers a second to each address that has proven nothing: challenges and refusals. Requests
     /// above it get no answer.

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use gateway_adapter::attempts::{Acquaintance, Attempts, Standing};
 use gateway_core::{LegId, TrunkId};
 
 use super::inbound::capabilities;
@@ -29,15 +30,13 @@ use crate::stack::overload::{Buckets, network};
 use crate::stack::policy::Refusal;
 use crate::stack::wire::{Method, Request, Response};
 
-/// Wrong passwords one source may try at once, and a second.
-const GUESSES: (u32, u32) = (20, 1);
-
 /// Who has a share of its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Client {
     Trunk(TrunkId),
     User(String),
-    Dialog(LegId),
+    /// A call with somebody who is neither.
+    Leg(LegId),
     /// Where a trunk is: for what it cannot be let in with.
     Peer(IpAddr),
     /// Where a phone is registered: for what proves nothing.
@@ -49,22 +48,50 @@ enum Client {
 pub(super) struct Door {
     pub(super) guard: Guard,
     secrets: BTreeMap<String, Secret>,
-    guesses: Buckets<IpAddr>,
+    attempts: Attempts,
     strangers: Buckets<IpAddr>,
     clients: Buckets<Client>,
+    /// Whose share requests within a call are of.
+    client_of_leg: BTreeMap<LegId, Client>,
     retry_after: String,
 }
 
 impl Door {
-    pub(super) fn new(guard: Guard, secrets: BTreeMap<String, Secret>, limits: &Limits) -> Self {
+    pub(super) fn new(
+        guard: Guard,
+        secrets: BTreeMap<String, Secret>,
+        attempts: Attempts,
+        limits: &Limits,
+    ) -> Self {
         Self {
             guard,
             secrets,
-            guesses: Buckets::new(GUESSES.1, GUESSES.0),
+            attempts,
             strangers: Buckets::new(limits.challenges_per_second, limits.challenge_burst),
             clients: Buckets::new(limits.requests_per_second, limits.burst),
+            client_of_leg: BTreeMap::new(),
             retry_after: limits.retry_after_s.to_string(),
         }
+    }
+
+    /// Notes whose share requests within a call are of.
+    pub(super) fn note_leg(&mut self, leg: LegId, proof: &Proof) {
+        let client = match proof {
+            Proof::Trunk(trunk) => Client::Trunk(trunk.clone()),
+            Proof::User(user) => Client::User(user.clone()),
+            Proof::Dialog => return,
+        };
+        self.client_of_leg.insert(leg, client);
+    }
+
+    /// Forgets a leg that is over.
+    pub(super) fn forget_leg(&mut self, leg: LegId) {
+        self.client_of_leg.remove(&leg);
+    }
+
+    /// The next that was learned of accounts and the networks they sign in from.
+    pub(super) fn poll_learned(&mut self) -> Option<Acquaintance> {
+        self.attempts.poll_learned()
     }
 }
 
@@ -89,7 +116,13 @@ impl Gate for Doorkeeper<'_> {
             }
         } else if request.fields().to().is_some_and(|to| to.tag().is_some()) {
             return match self.leg_of(request) {
-                Some(leg) => self.pass(Client::Dialog(leg), Proof::Dialog, request, now),
+                // Who hangs up makes the load smaller, and can do so once.
+                Some(_) if method == Method::Bye => Admission::Pass(Proof::Dialog),
+                Some(leg) => {
+                    let client = self.door.client_of_leg.get(&leg).cloned();
+                    let client = client.unwrap_or(Client::Leg(leg));
+                    self.pass(client, Proof::Dialog, request, now)
+                }
                 None => self.refuse(&Refusal::new(481), request, flow, now),
             };
         }
@@ -176,6 +209,8 @@ impl Doorkeeper<'_> {
         }
     }
 
+    /// Looks at a password, unless there were too many wrong ones. A registered phone has strikes of
+    /// its own, so that no stranger can make it wait.
     fn judge(
         &mut self,
         credentials: &Credentials,
@@ -183,21 +218,31 @@ impl Doorkeeper<'_> {
         flow: Flow,
         now: Instant,
     ) -> Admission {
-        let source = network(flow.remote.ip());
-        if !self.door.guesses.has(&source, now) {
-            let refusal = Refusal::new(503).with("Retry-After", "30");
-            return self.refuse(&refusal, request, flow, now);
-        }
+        let (user, source) = (credentials.user(), flow.remote.ip());
+        let is_phone = self.registrar.is_at(user, flow);
+        let standing = if is_phone { Standing::Registered } else { Standing::Stranger };
         let door = &mut *self.door;
-        let secret = door.secrets.get(credentials.user());
-        match door.guard.judge(credentials, request, secret) {
+        let attempt = match door.attempts.begin(source, user, standing, now) {
+            Ok(attempt) => attempt,
+            Err(wait) => {
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                let refusal = Refusal::new(503).with("Retry-After", &seconds.to_string());
+                return self.refuse(&refusal, request, flow, now);
+            }
+        };
+        match door.guard.judge(credentials, request, door.secrets.get(user)) {
             Verdict::Proven => {
-                let user = credentials.user().to_owned();
+                door.attempts.handle_right(attempt, now);
+                let user = user.to_owned();
                 self.pass(Client::User(user.clone()), Proof::User(user), request, now)
             }
-            Verdict::Stale => self.challenge(request, flow, true, now),
+            // The same answer again: it may not be the owner who repeats it.
+            Verdict::Stale => {
+                door.attempts.handle_abandoned(attempt);
+                self.challenge(request, flow, true, now)
+            }
             Verdict::Refused => {
-                door.guesses.take(source, now);
+                door.attempts.handle_wrong(attempt, now);
                 tracing::debug!("wrong credentials");
                 self.refuse(&Refusal::new(403), request, flow, now)
             }

@@ -89,7 +89,7 @@ impl Agent {
         next_leg: &mut dyn FnMut() -> LegId,
         now: Instant,
     ) {
-        let caller = match self.caller(&request, flow, proof) {
+        let caller = match self.caller(&request, flow, proof.clone()) {
             Ok(caller) => caller,
             Err(refusal) => {
                 self.stack.respond(id, refusal.response(&request), now);
@@ -136,6 +136,7 @@ impl Agent {
         self.owners.insert(id, Owner::Leg(leg));
         let made = Leg::offered(leg, trunk, contact, id, request, dialog, has_offer);
         self.add_leg(made, call_id, tag);
+        self.door.note_leg(leg, &proof);
         self.out.push_back(Output::Incoming(Box::new(incoming)));
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_adapter::LinkState;
+use gateway_adapter::attempts::{Acquaintance, Memory};
 use gateway_core::description::{Answer, Codec, Description, MediaLine};
 use gateway_core::leg::{Dial, LegEvent};
 use gateway_core::media::{Profile, Protection};
@@ -22,6 +23,7 @@ mod dialled;
 mod digests;
 mod failover;
 mod floods;
+mod guesses;
 mod lives;
 mod messages;
 mod release;
@@ -86,6 +88,10 @@ impl Scene {
     }
 
     fn with_seed(config: &Config, seed: [u8; 32]) -> Self {
+        Self::with_memory(config, seed, Vec::new())
+    }
+
+    fn with_memory(config: &Config, seed: [u8; 32], known: Vec<Acquaintance>) -> Self {
         let now = start();
         let mut advertised = Advertised::default();
         for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
@@ -99,7 +105,10 @@ impl Scene {
         };
         let accounts = [account("alice"), account("bob"), account("carol")];
         let began = Began { at: now, ms: 1_795_363_506_000 };
-        let mut agent = Agent::new(config, &accounts, advertised, seed, began);
+        let memory = Memory::new([3; 32], known);
+        let attempts = Attempts::new(&memory, "sip", now, 1_795_363_506);
+        let life = Life { began, seed, attempts };
+        let mut agent = Agent::new(config, &accounts, advertised, life);
         agent.handle_timeout(now);
         let flow = flow(Transport::Udp);
         let outputs = Vec::new();

@@ -48,15 +48,6 @@ impl<K: Ord + Clone> Buckets<K> {
         true
     }
 
-    /// Whether there is a token left, without taking it.
-    pub fn has(&self, key: &K, now: Instant) -> bool {
-        self.bucket_of.get(key).is_none_or(|bucket| {
-            let mut bucket = *bucket;
-            bucket.refill(now, self.per_second, self.burst);
-            bucket.tokens >= 1.0
-        })
-    }
-
     fn make_room(&mut self, now: Instant) {
         if self.bucket_of.len() < MAX_BUCKETS {
             return;

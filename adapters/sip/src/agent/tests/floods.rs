@@ -110,13 +110,13 @@ impl Scene {
         std::iter::from_fn(|| self.agent.poll_transmit()).map(|sent| sent.bytes).collect()
     }
 
-    fn at(&mut self, remote: &str) {
+    pub(super) fn at(&mut self, remote: &str) {
         self.flow.remote = remote.parse().unwrap();
     }
 }
 
 /// A REGISTER of `user`'s that proves nothing.
-fn register(user: &str, number: u32) -> Request {
+pub(super) fn register(user: &str, number: u32) -> Request {
     request(&format!(
         "REGISTER sip:gw.example SIP/2.0\n\
          Via: SIP/2.0/UDP 192.0.2.7:5060;rport;branch=z9hG4bKf{user}{number}\n\
@@ -128,7 +128,12 @@ fn register(user: &str, number: u32) -> Request {
 
 /// A request with an answer to the challenge that the scene's flow gets for it, under the next
 /// CSeq; it is not sent.
-fn signed(scene: &mut Scene, mut request: Request, user: &str, password: &str) -> Request {
+pub(super) fn signed(
+    scene: &mut Scene,
+    mut request: Request,
+    user: &str,
+    password: &str,
+) -> Request {
     scene.give(request.render());
     let challenge = scene.responses().pop().unwrap();
     assert_eq!(challenge.status(), 401);
@@ -323,6 +328,22 @@ fn a_trunk_that_floods_is_told_to_wait() {
         statuses.extend(scene.statuses());
     }
     assert_eq!(statuses, [100, 100, 100, 503, 503]);
+}
+
+#[test]
+fn who_floods_within_a_call_is_told_to_wait_and_can_still_hang_up() {
+    let limits = Limits { requests_per_second: 1, burst: 3, ..Limits::default() };
+    let mut scene = Scene::new(&Config { limits, ..config() });
+    let (_, tag) = scene.answered();
+    let mut statuses = Vec::new();
+    for number in 3..7 {
+        scene.in_dialog("OPTIONS", number, &tag, None);
+        statuses.extend(scene.statuses());
+    }
+    assert_eq!(statuses, [200, 200, 503, 503], "the call itself took one");
+    scene.in_dialog("BYE", 7, &tag, None);
+    assert_eq!(scene.statuses(), [200]);
+    assert_eq!(ended(&scene.events()), [Cause::Normal]);
 }
 
 #[test]
