@@ -29,6 +29,7 @@ use gateway_core::message::{
 use gateway_core::route::Location;
 use gateway_core::{AccountId, LegId, Scheme, TrunkId};
 
+use attempts::Acquaintance;
 pub use edge::{Busy, Edge, channel};
 pub use metrics::{Metrics, Recorder};
 pub use outlet::Outlet;
@@ -127,6 +128,8 @@ pub enum Event {
     Journal(LegId, Option<Vec<u8>>),
     /// The journal entry of that key has been dealt with.
     Released(u64),
+    /// An account has signed in from a network: for the next life of the adapter.
+    Acquainted(Acquaintance),
 }
 
 /// How a trunk's link does.
