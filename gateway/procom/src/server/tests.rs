@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use gateway_adapter::attempts::Memory;
 use gateway_adapter::{Adapter, Command, Event, Metrics, Outlet, channel, resolver};
 use gateway_core::LegId;
 use gateway_core::leg::{LegCommand, LegEvent};
@@ -72,7 +73,8 @@ fn accounts() -> Accounts {
 }
 
 fn start_with(config: ProcomConfig, pace: Pace, state: &Folder) -> Edge {
-    let bound = ProcomAdapter::bind(config, accounts(), Tokens::generate(), &state.0);
+    let memory = Memory::new([1; 32], Vec::new());
+    let bound = ProcomAdapter::bind(config, accounts(), Tokens::generate(), &state.0, memory);
     let (mut adapter, bound) = bound.expect("bound");
     adapter.pace = pace;
     let (sender, events) = mpsc::channel(1024);
