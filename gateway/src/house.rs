@@ -215,7 +215,8 @@ fn rebuild_procom(config: &Config, tokens: Tokens) -> Build {
 }
 
 fn bind_sip(config: &Config) -> Result<Box<dyn Adapter>, AdapterFailed> {
-    Ok(Box::new(SipAdapter::bind(config.sip.clone(), config.sip_accounts())?))
+    let memory = memory(config, "sip")?;
+    Ok(Box::new(SipAdapter::bind(config.sip.clone(), config.sip_accounts(), memory)?))
 }
 
 fn rebuild_sip(config: &Config) -> Build {

@@ -1,6 +1,7 @@
 //! Attacks on SIP (rows 8 to 11, 16 and 21 of the threat list): spoofed requests in a dialog,
 //! leaked digests, guessing, toll fraud, oversize, floods.
 
+use std::net::IpAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -88,6 +89,17 @@ fn guess(
     user: &str,
     attempt: u32,
 ) -> (Option<u16>, Duration) {
+    sign_in(client, scene, (user, "wrong"), attempt)
+}
+
+/// A REGISTER for a user, answered with a digest of that password: the status, and how long it took
+/// to come.
+fn sign_in(
+    client: &mut SipClient,
+    scene: &Scene<'_>,
+    (user, password): (&str, &str),
+    attempt: u32,
+) -> (Option<u16>, Duration) {
     let server = scene.config.sip();
     let uri = format!("sip:{server}");
     let local = client.local();
@@ -103,7 +115,7 @@ fn guess(
         return (None, Duration::ZERO);
     }
     let challenge = String::from_utf8_lossy(&client.receive(ANSWER)).into_owned();
-    let Some(line) = authorize(&challenge, user, "wrong", "REGISTER", &uri) else {
+    let Some(line) = authorize(&challenge, user, password, "REGISTER", &uri) else {
         return (status(challenge.as_bytes()), Duration::ZERO);
     };
     let second = register(2, &line);
@@ -146,18 +158,23 @@ fn a_guesser_is_slowed_down_and_the_owner_is_not() {
     interop!(["baresip"], |net| {
         let mut scene = scene(net);
         let bystander = Bystander::start(&scene, "bystander", 5076);
-        let mut tried = 0;
-        for attempt in 100..300 {
-            let mut client = SipClient::udp(scene.config.sip());
-            let (code, _) = guess(&mut client, &scene, "bob", attempt);
-            match code {
-                Some(401 | 407) => tried += 1,
-                _ => break,
-            }
-        }
-        assert!(tried < 100, "{tried} passwords were tried in a row");
-        // Another address than the guesser's: the owner's phone still gets in.
-        scene.bob();
+        let server = scene.config.sip();
+        let owner = ("bob", "secret-bob");
+        let mut phone = SipClient::udp(server);
+        assert_eq!(sign_in(&mut phone, &scene, owner, 1).0, Some(200));
+        let travels = || SipClient::udp_from(IpAddr::from([127, 0, 0, 77]), server);
+        assert_eq!(sign_in(&mut travels(), &scene, owner, 2).0, Some(200));
+        let codes: Vec<_> = (100..300)
+            .map(|attempt| guess(&mut SipClient::udp(server), &scene, "bob", attempt).0)
+            .collect();
+        let judged = codes.iter().filter(|code| **code == Some(403)).count();
+        let waited = codes.iter().filter(|code| **code == Some(503)).count();
+        assert_eq!(judged + waited, 200, "every guess is judged or has to wait: {codes:?}");
+        assert!((5..=30).contains(&judged), "{judged} of 200 passwords were tried");
+        // The guesser's own address, and another port: the phone that is registered refreshes.
+        assert_eq!(sign_in(&mut phone, &scene, owner, 3).0, Some(200));
+        // A network that the owner used before, and a port that it did not.
+        assert_eq!(sign_in(&mut travels(), &scene, owner, 4).0, Some(200));
         bystander.assert_undisturbed();
         scene.gateway.assert_alive();
     });

@@ -2,7 +2,7 @@
 //! comes back.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,12 @@ pub enum SipClient {
 impl SipClient {
     /// Opens a flow of datagrams.
     pub fn udp(server: SocketAddr) -> Self {
-        let socket = UdpSocket::bind((server.ip(), 0)).expect("loopback has free ports");
+        Self::udp_from(server.ip(), server)
+    }
+
+    /// Opens a flow of datagrams from a port of this address of ours.
+    pub fn udp_from(ip: IpAddr, server: SocketAddr) -> Self {
+        let socket = UdpSocket::bind((ip, 0)).expect("loopback has free ports");
         socket.connect(server).expect("loopback is reachable");
         Self::Udp(socket)
     }
