@@ -181,6 +181,31 @@ fn a_guesser_is_slowed_down_and_the_owner_is_not() {
 }
 
 #[test]
+fn a_stranger_gets_one_datagram_of_at_most_three_times_its_bytes() {
+    interop!(["baresip"], |net| {
+        let mut scene = scene(net);
+        let bystander = Bystander::start(&scene, "bystander", 5076);
+        let mut stranger = SipClient::udp(scene.config.sip());
+        let local = stranger.local();
+        for method in ["INVITE", "REGISTER", "MESSAGE", "OPTIONS", "BYE", "SUBSCRIBE"] {
+            let asked = format!(
+                "{method} sip:bob@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK1\r\n\
+                 From: <sip:a@b>;tag=1\r\nTo: <sip:bob@b>\r\nCall-ID: 1\r\nCSeq: 1 {method}\r\n\
+                 Content-Length: 0\r\n\r\n"
+            );
+            stranger.send(asked.as_bytes()).expect("loopback takes a datagram");
+            let answer = stranger.receive(ANSWER);
+            assert!(!answer.is_empty(), "{method} is not answered");
+            assert!(answer.len() <= 3 * asked.len(), "{method}: {} bytes", answer.len());
+            eprintln!("{method}: {} bytes out for {} in", answer.len(), asked.len());
+        }
+        assert!(stranger.receive(ANSWER).is_empty(), "an answer was repeated");
+        bystander.assert_undisturbed();
+        scene.gateway.assert_alive();
+    });
+}
+
+#[test]
 fn nobody_calls_abroad_by_default() {
     interop!(["baresip"], |net| {
         let mut scene = scene(net);
