@@ -142,7 +142,7 @@ impl Store {
         self.send(Write::Released(key));
     }
 
-    /// An account of this adapter has signed in from a network.
+    /// An account of this adapter has signed in from a network or with a device.
     pub fn acquainted(&self, adapter: &'static str, learned: Acquaintance) {
         self.send(Write::Acquainted { adapter, learned });
     }

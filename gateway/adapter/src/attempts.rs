@@ -17,19 +17,21 @@
 //! | a stranger | its network | 10 | 6 s, doubled up to 1 h | 10 min |
 //! | | and the account among strangers | 20 | 6 s, doubled up to 1 h | 1 h |
 //! | a network from which the account signed in before | the pair of network and account | 10 | 6 s, doubled up to 30 s | 10 min |
+//! | a device with which the account signed in before | the pair of device and account | 10 | the same | 10 min |
 //! | a registered flow of the account, or a session of it | the account among its own | 10 | 6 s, doubled up to 30 s | 10 min |
 //!
 //! So a stranger who never stops gets about one guess in ten minutes from each network, and all
 //! strangers together about one in an hour for each account.
 //!
 //! A pair counts as known for 30 days after its last use. So an attacker locks out neither a
-//! registered neighbour nor an account in a network it used before. A right password takes back its
+//! registered neighbour nor an account in a network it used before, and not the device of an owner
+//! wherever that is. A right password takes back its
 //! own strike and no other: an attacker with an account does not clear the strikes of his network.
 //!
 //! What this does not give: who guesses at an account from inside a network that this account uses
-//! shares the pair with the owner, because an address is all that tells them apart. Therefore that
-//! ban is at most 30 s. After it the first attempt to come is looked at, which may again be the
-//! guesser's. Sessions and registered flows do not notice.
+//! shares the pair with an owner who shows no device, because an address is all that tells them
+//! apart. Therefore that ban is at most 30 s. After it the first attempt to come is looked at, which
+//! may again be the guesser's. Devices, sessions and registered flows do not notice.
 //!
 //! An account that does not exist is treated like any other: nothing here knows which exist. Names
 //! are kept as keyed hashes only. Pairs of one scope (`procom`, `sip`) say nothing in another: page
@@ -75,6 +77,8 @@ const REMEMBERED: usize = 10_000;
 pub enum Standing {
     /// It comes by a registered flow, or in a session, of the very account that it names.
     Registered,
+    /// It shows the secret name of a device, by this hash; perhaps the account knows it.
+    Device([u8; 16]),
     /// Anything else.
     Stranger,
 }
@@ -93,7 +97,7 @@ enum Key {
 #[must_use = "without a verdict an attempt counts as a wrong one"]
 pub struct Attempt {
     account: Mark,
-    pair: Mark,
+    pairs: Vec<Mark>,
     charges: Vec<(Key, Charge)>,
 }
 
@@ -145,13 +149,19 @@ impl Attempts {
     ) -> Result<Attempt, Duration> {
         let network = network(source);
         let account = self.marks.account(name);
-        let pair = self.marks.pair(network, name);
-        let keys = match standing {
-            Standing::Registered => vec![Key::Registered(account)],
-            Standing::Stranger if self.known.contains(pair, self.today(now)) => {
-                vec![Key::Pair(pair)]
+        let device = match standing {
+            Standing::Device(device) => Some(self.marks.device(device, name)),
+            Standing::Registered | Standing::Stranger => None,
+        };
+        let pairs: Vec<Mark> = device.into_iter().chain([self.marks.pair(network, name)]).collect();
+        let today = self.today(now);
+        let known = pairs.iter().copied().find(|pair| self.known.contains(*pair, today));
+        let keys = match (standing, known) {
+            (Standing::Registered, _) => vec![Key::Registered(account)],
+            (Standing::Device(_) | Standing::Stranger, Some(pair)) => vec![Key::Pair(pair)],
+            (Standing::Device(_) | Standing::Stranger, None) => {
+                vec![Key::Network(network), Key::Account(account)]
             }
-            Standing::Stranger => vec![Key::Network(network), Key::Account(account)],
         };
         let waits = keys.iter().filter_map(|key| self.table(key).wait(key, now));
         if let Some(wait) = waits.max() {
@@ -161,17 +171,20 @@ impl Attempts {
             let charge = self.table_mut(&key).charge(key.clone(), now);
             (key, charge)
         });
-        Ok(Attempt { account, pair, charges: charges.collect() })
+        Ok(Attempt { account, charges: charges.collect(), pairs })
     }
 
-    /// The secret was right: this attempt's strike is taken back, and the network is one of the
-    /// account's from now on.
+    /// The secret was right: this attempt's strike is taken back, and the account knows the network,
+    /// and the device if there is one, from now on.
     pub fn handle_right(&mut self, attempt: Attempt, now: Instant) {
-        let Attempt { account, pair, charges } = attempt;
+        let Attempt { account, pairs, charges } = attempt;
         self.take_back(charges);
-        let learned = Acquaintance { account, pair, day: self.today(now) };
-        if self.known.learn(learned) {
-            self.learned.push_back(learned);
+        let day = self.today(now);
+        for pair in pairs {
+            let learned = Acquaintance { account, pair, day };
+            if self.known.learn(learned) {
+                self.learned.push_back(learned);
+            }
         }
     }
 

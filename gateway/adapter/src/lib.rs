@@ -128,7 +128,7 @@ pub enum Event {
     Journal(LegId, Option<Vec<u8>>),
     /// The journal entry of that key has been dealt with.
     Released(u64),
-    /// An account has signed in from a network: for the next life of the adapter.
+    /// An account has signed in from a network or with a device: for the next life of the adapter.
     Acquainted(Acquaintance),
 }
 

@@ -139,17 +139,7 @@ async fn run(adapter: ProcomAdapter, edge: Edge) -> Result<(), AdapterFailed> {
     let mut server = JoinSet::new();
     server.spawn(server::serve(listener, context, stopped));
     let resume = adapter.config.resume();
-    let setup = Setup {
-        limits: adapter.config.limits,
-        resume,
-        ice_servers: adapter.config.ice_servers,
-        networks: adapter.networks,
-        tokens: adapter.tokens,
-        first_intake: first_intake(),
-    };
-    let start = now();
-    let attempts = Attempts::new(&adapter.memory, TRUNK, start.at, start.unix_s());
-    let hub = Hub::new(setup, attempts);
+    let hub = hub(adapter.config, adapter.networks, adapter.tokens, &adapter.memory);
     let mut shell = Shell::new(hub, edge, Verifier::start(adapter.accounts)?);
     tracing::info!(address = %adapter.address, "procom clients are served");
     shell.edge.report(Event::Link(TRUNK.into(), LinkState::Up(vec![Profile::webrtc(resume)])));
@@ -184,6 +174,20 @@ async fn run(adapter: ProcomAdapter, edge: Edge) -> Result<(), AdapterFailed> {
     let deaf = async { while from_sockets.recv().await.is_some() {} };
     let _ = timeout(server::FAREWELL, async { tokio::join!(farewell, deaf) }).await;
     Ok(())
+}
+
+fn hub(config: ProcomConfig, networks: Vec<String>, tokens: Tokens, memory: &Memory) -> Hub {
+    let resume = config.resume();
+    let setup = Setup {
+        limits: config.limits,
+        resume,
+        ice_servers: config.ice_servers,
+        networks,
+        tokens,
+        first_intake: first_intake(),
+    };
+    let start = now();
+    Hub::new(setup, Attempts::new(memory, TRUNK, start.at, start.unix_s()))
 }
 
 fn now() -> Now {

@@ -1,4 +1,4 @@
-//! Which account has signed in from which network, as keyed hashes, so that a guesser locks it out
+//! Which account has signed in from which network and with which device, as keyed hashes, so that a guesser locks it out
 //! there in no life (`gateway_adapter::attempts`). Rows that were not used for 30 days are deleted
 //! at the start; each account has 32 at most.
 

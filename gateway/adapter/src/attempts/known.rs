@@ -1,4 +1,4 @@
-//! Which accounts have signed in from which networks: bounded for each account and in all, the pairs
+//! Which accounts have signed in from which networks and with which devices: bounded for each account and in all, the pairs
 //! that were not used for longest go first. Pure.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use super::{Acquaintance, Mark};
 
 /// How many days after its last use a pair is known.
 pub const KNOWN_DAYS: u32 = 30;
-/// How many networks of one account are known.
+/// How many networks and devices of one account are known.
 pub const PAIRS_OF_ACCOUNT: usize = 32;
 /// How many pairs are known in all.
 const PAIRS: usize = 65_536;

@@ -7,15 +7,15 @@ use std::net::IpAddr;
 use ring::hmac;
 use zeroize::Zeroizing;
 
-/// A keyed hash of an account, or of a network with an account.
+/// A keyed hash of an account, or of a network or device with an account.
 pub type Mark = [u8; 16];
 
-/// An account signed in from a network: what is kept of that.
+/// An account signed in from a network or with a device: what is kept of that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acquaintance {
     /// The keyed hash of the account.
     pub account: Mark,
-    /// The keyed hash of network and account.
+    /// The keyed hash of network and account, or of device and account.
     pub pair: Mark,
     /// The day of the last use, in days since 1970.
     pub day: u32,
@@ -35,7 +35,9 @@ impl Memory {
         Self { key: Zeroizing::new(key), known }
     }
 
-    pub(super) fn known(&self) -> &[Acquaintance] {
+    /// What earlier lives learned, oldest use first.
+    #[must_use]
+    pub fn known(&self) -> &[Acquaintance] {
         &self.known
     }
 
@@ -65,6 +67,11 @@ impl Marks {
     /// A network has no blank in it, so what follows the blank is the name.
     pub(super) fn pair(&self, network: IpAddr, name: &str) -> Mark {
         self.of(&format!("{} pair {network} {name}", self.scope))
+    }
+
+    /// The bytes of a device have a length of their own, so what follows them is the name.
+    pub(super) fn device(&self, device: [u8; 16], name: &str) -> Mark {
+        self.of(&format!("{} device {:032x} {name}", self.scope, u128::from_be_bytes(device)))
     }
 
     fn of(&self, text: &str) -> Mark {

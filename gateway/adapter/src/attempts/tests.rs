@@ -153,6 +153,19 @@ fn an_attempt_without_a_verdict_counts_as_a_wrong_one() {
 }
 
 #[test]
+fn a_ban_begins_when_the_verdict_is_there() {
+    let (mut attempts, now) = first_life();
+    for _ in 0..9 {
+        guess(&mut attempts, HOME, "alice", now);
+    }
+    let attempt = begin(&mut attempts, HOME, "alice", now).expect("the tenth");
+    let judged = now + seconds(5);
+    attempts.handle_wrong(attempt, judged);
+    let wait = begin(&mut attempts, HOME, "alice", judged).map(drop).expect_err("banned");
+    assert_eq!(wait, FIRST_BAN);
+}
+
+#[test]
 fn right_and_abandoned_attempts_are_not_counted() {
     let (mut attempts, now) = first_life();
     for at in 0..1000 {
@@ -230,6 +243,27 @@ fn a_guesser_in_the_network_of_the_owner_keeps_the_owner_out_for_the_short_ban_a
     }
     assert!(longest > seconds(20) && longest <= SHORT_BAN, "{longest:?}");
     sign_in(&mut attempts, HOME, "alice", now + SHORT_BAN);
+    // Ten hours of guesses do not count against her for longer than an hour.
+    assert!(burst(&mut attempts, HOME, "alice", now + seconds(3600)) >= 3);
+}
+
+#[test]
+fn a_guesser_in_the_network_of_the_owner_does_not_keep_the_owners_device_out() {
+    let (mut attempts, now) = first_life();
+    let with = |device: u8| Standing::Device([device; 16]);
+    let attempt = attempts.begin(ip(HOME), "alice", with(1), now).expect("not banned");
+    attempts.handle_right(attempt, now);
+    let attempt = attempts.begin(ip(HOME), "mallory", with(2), now).expect("not banned");
+    attempts.handle_right(attempt, now);
+    let guesses = [with(2), with(3), Standing::Stranger].into_iter().cycle().take(300);
+    let looked_at = guesses
+        .filter_map(|standing| attempts.begin(ip(HOME), "alice", standing, now).ok())
+        .count();
+    assert_eq!(looked_at, 10, "a device of another account is no device of hers");
+    for from in [HOME, "203.0.113.9"] {
+        let attempt = attempts.begin(ip(from), "alice", with(1), now).expect("not banned");
+        attempts.handle_right(attempt, now);
+    }
 }
 
 #[test]

@@ -88,7 +88,7 @@ pub(crate) enum Output {
     Had(Device, MessageId),
     Composing(Box<Composing>),
     Released(u64),
-    /// An account has signed in from a network that may be remembered.
+    /// An account has signed in from a network or with a device that may be remembered.
     Acquainted(Acquaintance),
     /// Ask the gateway what would become of this; `handle_explained` is told, with the client's id.
     Explain(SessionId, String, Box<Draft>),

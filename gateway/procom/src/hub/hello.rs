@@ -131,7 +131,8 @@ impl Hub {
             return;
         };
         let peer = peer.clone();
-        match self.attempts.begin(peer.ip, &user, Standing::Stranger, now.at) {
+        let standing = device.map_or(Standing::Stranger, |device| Standing::Device(device.0));
+        match self.attempts.begin(peer.ip, &user, standing, now.at) {
             Ok(attempt) => {
                 let held = Vec::new();
                 let verifying = Socket::Verifying { peer, attempt, held, device };

@@ -102,6 +102,27 @@ fn guesses_from_the_owners_own_network_keep_the_owner_waiting_for_the_short_ban_
 }
 
 #[test]
+fn guesses_from_the_owners_own_network_do_not_keep_the_owners_device_waiting() {
+    let mut world = World::life(Vec::new());
+    let name = "a-name-that-only-this-device-has";
+    let hello = client(json!({
+        "type": "hello", "version": 1, "user": "alice", "password": "secret", "device": name,
+    }));
+    for socket in [A, B] {
+        let peer = Peer { ip: HOME.parse().expect("an address"), ..peer() };
+        world.hub.handle_opened(socket, peer, world.now);
+        world.text(socket, &hello);
+        let verified = Verified { account: "alice".into(), display: None };
+        world.verdict(socket, Verdict::Right(verified));
+        world.take(socket, "welcome");
+        for _ in 0..200 {
+            world.guess(HOME, "alice");
+        }
+        assert!(!world.guess(HOME, "alice"));
+    }
+}
+
+#[test]
 fn who_guessed_too_much_is_told_how_long_to_wait() {
     let mut world = World::life(Vec::new());
     for _ in 0..10 {
