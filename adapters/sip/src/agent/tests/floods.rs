@@ -383,6 +383,17 @@ fn a_right_answer_in_somebody_elses_name_binds_nothing_and_is_answered_briefly()
 }
 
 #[test]
+fn a_proven_request_that_is_repeated_is_judged_once() {
+    let mut scene = Scene::new(&config());
+    let right = signed(&mut scene, register("alice", 1), "alice", "secret");
+    for _ in 0..5 {
+        scene.give(right.render());
+        assert_eq!(scene.statuses(), [200], "the transaction answers, and no nonce is stale");
+    }
+    assert_eq!((scene.agent.counters().transactions, scene.agent.counters().repeated), (1, 4));
+}
+
+#[test]
 fn a_phone_that_moves_gets_stale_and_is_not_refused() {
     let mut scene = Scene::new(&config());
     let mut moved = signed(&mut scene, register("alice", 1), "alice", "secret");
