@@ -1,4 +1,5 @@
-//! Who may begin something with us, and how much of it (RFC 3261 §22; security rows 10 and 21).
+//! The gate of the agent: it judges which requests may begin something, and how many of them
+//! (RFC 3261 §22; security rows 10 and 21).
 //!
 //! ```text
 //!   request --> trunk's place? --> password? --> its own share left? --> Pass(proof)
@@ -30,20 +31,20 @@ use crate::stack::overload::{Buckets, network};
 use crate::stack::policy::Refusal;
 use crate::stack::wire::{Method, Request, Response};
 
-/// Who has a share of its own.
+/// A party that has a share of its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Client {
     Trunk(TrunkId),
     User(String),
-    /// A call with somebody who is neither.
+    /// A call with a party that is neither a trunk nor an account.
     Leg(LegId),
-    /// Where a trunk is: for what it cannot be let in with.
+    /// The address of a trunk, for requests that are refused there.
     Peer(IpAddr),
-    /// Where a phone is registered: for what proves nothing.
+    /// The place where a phone is registered, for requests that prove nothing.
     Phone(Transport, SocketAddr),
 }
 
-/// What is remembered of all who knock.
+/// What is remembered of all that knock.
 #[derive(Debug)]
 pub(super) struct Door {
     pub(super) guard: Guard,
@@ -51,7 +52,7 @@ pub(super) struct Door {
     attempts: Attempts,
     strangers: Buckets<IpAddr>,
     clients: Buckets<Client>,
-    /// Whose share requests within a call are of.
+    /// The party that pays for requests within a call.
     client_of_leg: BTreeMap<LegId, Client>,
     retry_after: String,
 }
@@ -74,7 +75,7 @@ impl Door {
         }
     }
 
-    /// Notes whose share requests within a call are of.
+    /// Notes which party pays for requests within a call.
     pub(super) fn note_leg(&mut self, leg: LegId, proof: &Proof) {
         let client = match proof {
             Proof::Trunk(trunk) => Client::Trunk(trunk.clone()),
@@ -95,7 +96,7 @@ impl Door {
     }
 }
 
-/// The door with all that says who is known.
+/// The door, with all that tells which parties are known.
 pub(super) struct Doorkeeper<'a> {
     pub(super) door: &'a mut Door,
     pub(super) trunks: &'a BTreeMap<TrunkId, Trunk>,
@@ -116,7 +117,7 @@ impl Gate for Doorkeeper<'_> {
             }
         } else if request.fields().to().is_some_and(|to| to.tag().is_some()) {
             return match self.leg_of(request) {
-                // Who hangs up makes the load smaller, and can do so once.
+                // A BYE makes the load smaller, and each call has one only.
                 Some(_) if method == Method::Bye => Admission::Pass(Proof::Dialog),
                 Some(leg) => {
                     let client = self.door.client_of_leg.get(&leg).cloned();
@@ -127,7 +128,7 @@ impl Gate for Doorkeeper<'_> {
             };
         }
         if let Some(trunk) = self.trunk_of(request, flow) {
-            // Nobody registers with us from where a trunk is.
+            // No phone registers with us from where a trunk is.
             if method == Method::Register {
                 return self.refuse(&Refusal::new(403), request, flow, now);
             }
@@ -236,7 +237,7 @@ impl Doorkeeper<'_> {
                 let user = user.to_owned();
                 self.pass(Client::User(user.clone()), Proof::User(user), request, now)
             }
-            // The same answer again: it may not be the owner who repeats it.
+            // The same answer again: perhaps it is not the owner that repeats it.
             Verdict::Stale => {
                 door.attempts.handle_abandoned(attempt);
                 self.challenge(request, flow, true, now)
@@ -273,7 +274,7 @@ impl Doorkeeper<'_> {
         Admission::Answer(vec![with(&challenges), with(&challenges[weakest..])])
     }
 
-    /// Lets in who is proven, as far as its own share goes.
+    /// Lets a proven request in while its party has some of its share left.
     fn pass(&mut self, client: Client, proof: Proof, request: &Request, now: Instant) -> Admission {
         if self.door.clients.take(client, now) {
             return Admission::Pass(proof);

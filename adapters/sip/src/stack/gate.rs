@@ -51,7 +51,7 @@ pub enum Admission {
     Drop,
 }
 
-/// Who knows accounts, trunks and dialogs, and judges for the stack.
+/// Knows accounts, trunks and dialogs, and judges for the stack.
 pub trait Gate {
     /// Judges a request that is neither ACK nor CANCEL and that the policy lets pass. It is asked
     /// once for each request: credentials are good for one time.
@@ -70,7 +70,7 @@ pub(super) struct Allowance(Option<usize>);
 
 impl Allowance {
     /// That of a message of `length` bytes. By TCP and TLS the handshake has proven where the
-    /// source is: nobody else can be flooded.
+    /// source is: no third party can be flooded.
     pub(super) fn of(transport: Transport, length: usize) -> Self {
         Self(
             (transport == Transport::Udp)

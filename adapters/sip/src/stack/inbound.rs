@@ -147,7 +147,7 @@ impl Stack {
         }
     }
 
-    /// What can be said of a request without knowing who sends it.
+    /// What can be said of a request without knowing its sender.
     fn judge(&mut self, request: &Request) -> Option<Refusal> {
         let is_in_dialog = request.fields().to().is_some_and(|to| to.tag().is_some());
         let goes_on = matches!(request.method(), Method::Bye | Method::Options);
@@ -224,8 +224,7 @@ impl Stack {
         }
     }
 
-    /// Whether there is no room for one more transaction. Who wants to hang up makes the load
-    /// smaller.
+    /// Whether there is no room for one more transaction. A BYE and a CANCEL make the load smaller.
     fn is_full(&self, method: &Method) -> bool {
         if matches!(method, Method::Bye | Method::Cancel) {
             return self.table.len() >= 2 * self.limits.max_transactions;

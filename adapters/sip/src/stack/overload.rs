@@ -73,7 +73,7 @@ impl Bucket {
     }
 }
 
-/// Who shares an address: of IPv6 everybody in a /64, which is what one subscriber has.
+/// The network of an address: of IPv6 the /64, which is what one subscriber has.
 pub fn network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),

@@ -1,5 +1,5 @@
 //! What strangers can make us do, and what they cannot: state, amplification, and the loss of
-//! service for those who are known (security rows 10 and 21).
+//! service for trunks and phones that are known (security rows 10 and 21).
 
 use super::*;
 use crate::config::Limits;
@@ -222,7 +222,7 @@ fn a_401_that_would_be_too_long_offers_md5_alone_or_is_not_sent() {
         assert_eq!(texts.len(), offered, "{letters}");
         assert!(offered != 1 || texts[0].contains("algorithm=MD5"));
         assert_eq!(scene.agent.counters().unanswered, u64::from(offered == 0));
-        // By TCP nobody else can be flooded: all is told.
+        // By TCP no third party can be flooded: all is told.
         scene.flow = flow(Transport::Tcp);
         let answers = scene.knock(Bytes::from(lines(SHORT_INVITE)));
         let all = crate::testing::response(&answers[0]).fields().texts("WWW-Authenticate");
@@ -331,7 +331,7 @@ fn a_trunk_that_floods_is_told_to_wait() {
 }
 
 #[test]
-fn who_floods_within_a_call_is_told_to_wait_and_can_still_hang_up() {
+fn a_party_that_floods_within_a_call_is_told_to_wait_and_can_still_hang_up() {
     let limits = Limits { requests_per_second: 1, burst: 3, ..Limits::default() };
     let mut scene = Scene::new(&Config { limits, ..config() });
     let (_, tag) = scene.answered();
@@ -347,7 +347,7 @@ fn who_floods_within_a_call_is_told_to_wait_and_can_still_hang_up() {
 }
 
 #[test]
-fn a_full_table_keeps_nobody_from_a_challenge() {
+fn a_full_table_does_not_keep_a_phone_from_its_challenge() {
     let limits = Limits { max_transactions: 1, ..Limits::default() };
     let mut scene = Scene::new(&Config { limits, ..config() });
     let alice = signed(&mut scene, register("alice", 1), "alice", "secret");

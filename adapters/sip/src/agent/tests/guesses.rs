@@ -1,4 +1,4 @@
-//! Guessing passwords: who guesses waits longer and longer, and the owner does not (security row 10).
+//! Guessing passwords: a guesser waits longer and longer, and the owner does not (security row 10).
 
 use super::floods::{register, signed};
 use super::*;

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   age 4 | serial 5 | first CSeq 4 | subject 7 | MAC 12     32 bytes, in base64 43 letters
-//!                                                 \--over all before it and who asked
+//!                                                 \--over all before it, and the asker
 //!
 //!   MESSAGE, CSeq 1 ---> 401 with a nonce that says "the request with CSeq 2 and this text was 1 first"
 //!   MESSAGE, CSeq 2 ---> taken as 1; the gateway dies before it has answered
@@ -11,10 +11,10 @@
 //!   MESSAGE, CSeq 3 ---> taken before, as 1
 //! ```
 //!
-//! A nonce is live for the one who asked for it only: an answer that somebody else sends, or that
-//! is sent in somebody else's name, is not even judged (RFC 7616 §5.4). Who asked is the transport
-//! and the address; by UDP also the port, for a neighbour behind the same NAT is somebody else. By
-//! TCP and TLS the port is another for every connection of the same phone.
+//! A nonce is live only for the asker: for the transport and the address that the request came
+//! from (RFC 7616 §5.4). By UDP the port counts as well, because a neighbour behind the same NAT is
+//! another asker. By TCP and TLS it does not, because a phone has another port for each connection.
+//! An answer from elsewhere is not even judged.
 //!
 //! A challenged request comes again under the next CSeq (RFC 3261 §8.1.3.5, §22.2), and nothing else
 //! in it tells that it is the same message. What the nonce says of that is believed also when it was
@@ -93,7 +93,7 @@ impl Nonces {
         URL_SAFE_NO_PAD.encode([&body, &mac.as_ref()[..MAC_BYTES]].concat())
     }
 
-    /// Reads a nonce of this life that was made for who sends from there; `None` for every other
+    /// Reads a nonce of this life that was made for the asker at this flow; `None` for every other
     /// text.
     pub(super) fn read(&self, nonce: &str, flow: Flow, now: Instant) -> Option<Made> {
         let bytes = decode(nonce)?;

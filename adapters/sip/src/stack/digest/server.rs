@@ -55,7 +55,7 @@ impl fmt::Debug for Secret {
 pub enum Claim {
     /// There are none.
     Absent,
-    /// They answer no nonce that is live for who sends them: it is unknown, too old, of another
+    /// They answer no nonce that is live for their sender: it is unknown, too old, of another
     /// life of the gateway, or was made for another address. Nothing can be learned from them:
     /// challenge with `stale=true`.
     Dead,
