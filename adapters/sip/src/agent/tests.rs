@@ -64,6 +64,7 @@ fn trunk() -> TrunkConfig {
         protection: None,
         peers: Vec::new(),
         imdn: false,
+        names: false,
     }
 }
 
