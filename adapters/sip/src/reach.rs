@@ -30,16 +30,18 @@ pub(crate) fn permitted(
 }
 
 /// Whether a place may be called: the name that led there says who named it. A place without a
-/// name is where a phone was seen.
-pub(crate) fn judge_called(reach: &Reachable, target: &Target) -> Result<(), Forbidden> {
+/// name is where a phone was seen. What a trunk of the configuration led to was named by it.
+pub(crate) fn judge(
+    reach: &Reachable,
+    target: &Target,
+    is_of_trunk: bool,
+) -> Result<(), Forbidden> {
     let remote = target.remote;
+    if is_of_trunk {
+        return reach.judge(remote, Named::Configuration);
+    }
     match &target.server_name {
         Some(host) => reach.judge_found(host, remote),
         None => reach.judge(remote, Named::Peer { from: remote.ip() }),
     }
-}
-
-/// Whether a place of a configured trunk may be spoken to.
-pub(crate) fn judge_trunk(reach: &Reachable, target: &Target) -> Result<(), Forbidden> {
-    reach.judge(target.remote, Named::Configuration)
 }

@@ -18,7 +18,7 @@ use gateway_core::TrunkId;
 
 use crate::config::{Shields, TrunkConfig};
 use crate::line::{Asker, Output};
-use crate::reach::{judge_trunk, permitted};
+use crate::reach::{judge, permitted};
 use crate::stack::Stack;
 use crate::stack::digest::Responder;
 use crate::stack::flow::{Flow, LinkId, Target, Transport};
@@ -214,7 +214,7 @@ impl Trunk {
         let State::Resolving = self.state else { return None };
         let reach = desk.stack.advertised().reach();
         let found = found.and_then(|targets| {
-            permitted(targets, |target| judge_trunk(reach, target)).map_err(|why| why.to_string())
+            permitted(targets, |target| judge(reach, target, true)).map_err(|why| why.to_string())
         });
         match found {
             Ok(targets) if !targets.is_empty() => self.targets = targets,

@@ -17,7 +17,7 @@ use super::{Common, State};
 use crate::cause;
 use crate::line::{Line, contact};
 use crate::offer::{self, Body};
-use crate::reach::{judge_called, permitted};
+use crate::reach::{judge, permitted};
 use crate::stack::dialog::Dialog;
 use crate::stack::flow::{Flow, Target, Transport};
 use crate::stack::policy::ALLOW;
@@ -89,7 +89,9 @@ impl Dialling {
         common: &mut Common,
         line: &mut Line<'_>,
     ) -> State {
-        let targets = match permitted(targets, |target| judge_called(line.reach(), target)) {
+        let is_of_trunk = line.trunks.contains_key(&common.trunk);
+        let judged = permitted(targets, |target| judge(line.reach(), target, is_of_trunk));
+        let targets = match judged {
             Ok(targets) => targets,
             Err(forbidden) => {
                 common.end(Cause::Unreachable, Some(forbidden.to_string()), line);

@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use gateway_core::message::Handover;
+
 use super::*;
 
 /// Addresses that the peer at 192.0.2.7 may not send us to. We listen at 192.0.2.1:5060.
@@ -198,11 +200,56 @@ fn a_call_of_an_earlier_life_that_leads_to_us_now_is_forgotten() {
 }
 
 #[test]
+fn a_call_goes_by_a_trunk_on_this_machine() {
+    let pbx = TrunkConfig { register: false, ..trunk() };
+    let mut scene = Scene::new(&Config { trunk: vec![pbx], ..config() });
+    let mut target = Target::new(Transport::Udp, "127.0.0.1:5070".parse().unwrap());
+    target.server_name = Some("pbx.example".to_owned());
+    let asker = Asker::Trunk(TrunkId::from("sip.pbx"));
+    scene.agent.handle_targets(&asker, Ok(vec![target.clone()]), scene.now);
+    scene.dial("sip.pbx", None, Profile::phone(Protection::Clear, true));
+    assert_eq!(scene.places(), BTreeSet::from([target.remote]));
+}
+
+#[test]
 fn a_message_is_not_carried_to_a_service_of_ours() {
-    let mut scene = Scene::new(&config());
-    let contact = scene.register("carol");
-    // The phone says it is elsewhere than where it was seen: what counts is the latter.
-    let clear = Profile::phone(Protection::Clear, true);
-    scene.dial(LOCAL_TRUNK, Some(contact), clear);
-    assert_eq!(scene.places(), BTreeSet::from([remote()]));
+    for place in FORBIDDEN.into_iter().filter(|place| *place != "192.0.2.7:0") {
+        let mut scene = Scene::new(&config());
+        scene.send(&messages::dispatch("sip.direct", None));
+        let asker = scene.outputs.drain(..).find_map(|output| match output {
+            Output::Resolve(asker, _) => Some(asker),
+            Output::Event(_) | Output::Incoming(_) | Output::Message(..) => None,
+        });
+        let mut target = Target::new(Transport::Udp, place.parse().unwrap());
+        target.server_name = Some("far.example".to_owned());
+        scene.agent.handle_targets(&asker.unwrap(), Ok(vec![target]), scene.now);
+        scene.drain();
+        assert_eq!(scene.places(), BTreeSet::new(), "{place}");
+        let handovers = scene.handovers();
+        assert!(matches!(handovers[..], [Handover::Later(Cause::Unreachable, _)]), "{place}");
+    }
+}
+
+#[test]
+fn a_phone_is_rung_where_it_registered_from_whatever_its_contact_says() {
+    for place in FORBIDDEN {
+        let mut scene = Scene::new(&config());
+        let register = request(&format!(
+            "REGISTER sip:gw.example SIP/2.0\n\
+             Via: SIP/2.0/UDP 192.0.2.7:5060;rport;branch=z9hG4bKr\n\
+             Max-Forwards: 70\nFrom: <sip:bob@gw.example>;tag=1\nTo: <sip:bob@gw.example>\n\
+             Call-ID: reg\nCSeq: 1 REGISTER\nContact: <sip:bob@{place}>\n\
+             Expires: 3600\nContent-Length: 0"
+        ));
+        scene.prove(register, "bob", "secret");
+        let located = scene.outputs.drain(..).find_map(|output| match output {
+            Output::Event(Event::Located(_, locations)) => Some(locations[0].contact.clone()),
+            Output::Event(_) | Output::Incoming(_) | Output::Message(..) | Output::Resolve(..) => {
+                None
+            }
+        });
+        let _ = scene.sent();
+        scene.dial(LOCAL_TRUNK, located, Profile::phone(Protection::Clear, true));
+        assert_eq!(scene.places(), BTreeSet::from([remote()]), "{place}");
+    }
 }
