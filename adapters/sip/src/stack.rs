@@ -139,7 +139,8 @@ impl Advertised {
         self.0.entry((transport, address.is_ipv6())).or_insert(address);
     }
 
-    /// With what decides where we may send. It must know where we are reached.
+    /// Adds what decides where we may send; it learns where we are reached. Call it after every
+    /// [`Self::add`].
     pub fn within(self, reach: Reachable) -> Self {
         let reach = reach.with_listeners(self.0.values().copied());
         Self(self.0, Arc::new(reach))

@@ -254,7 +254,7 @@ async fn an_invite_that_nobody_takes_comes_back_at_once_and_others_are_not_touch
 }
 
 #[tokio::test]
-async fn nothing_is_sent_to_nobody_to_everybody_or_to_ourselves() {
+async fn nothing_is_sent_to_groups_to_port_zero_or_to_ourselves() {
     let everywhere: SocketAddr = "0.0.0.0:0".parse().unwrap();
     let settings =
         Settings { udp: vec![everywhere, any()], tcp: vec![any()], ..Settings::default() };

@@ -1,12 +1,12 @@
-//! Where messages may be sent: one function for every address, whatever named it (RFC 6890).
+//! Where messages may be sent: one function decides for every address (RFC 6890).
 //!
 //! An address and the one who named it enter, a permission or a reason leaves. A stranger that
 //! makes us send to an address of its choice reaches what only we can reach: a service on this
 //! machine, a host of our network (server-side request forgery).
 //!
 //! ```text
-//!                          public  shared, private,   loopback,    nobody, groups, reserved,
-//!                                  link-local         this host    port 0, our own listeners
+//!                          public  shared, private,   loopback,    unspecified, multicast,
+//!                                  link-local         this host    reserved, our listeners
 //!   the configuration       yes     yes                yes          never
 //!   somebody who dials      yes     no                 no           never
 //!   a peer's message        yes     same network       peer here    never
@@ -33,7 +33,7 @@ pub enum Named {
     },
 }
 
-/// How far somebody who dials may get.
+/// How far a dialled address may lead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
     /// To public addresses.
@@ -80,7 +80,8 @@ pub struct Reachable {
 }
 
 impl Reachable {
-    /// How far who dials may get, and the hosts that the configuration names.
+    /// Makes it of how far a dialled address may lead, and of the hosts that the configuration
+    /// names.
     #[must_use]
     pub fn new(scope: Scope, named: &[String]) -> Self {
         let named = named.iter().map(|host| plain(host)).collect();
@@ -125,7 +126,7 @@ impl Reachable {
         faces.into_iter().try_for_each(|face| self.judge_face(face, named)).map_err(forbidden)
     }
 
-    /// What holds whoever named the address.
+    /// Judges what holds for every address, also one that the configuration names.
     ///
     /// # Errors
     /// What it is refused for.

@@ -138,9 +138,10 @@ impl Transports {
 
     /// Notes which addresses are ours.
     fn learn_reach(&mut self) {
-        let bound = self.listening.iter().map(|(_, address)| *address);
-        let reach = self.settings.reach.clone().with_listeners(bound);
-        let reach = reach.with_host(settings::host_addresses());
+        let bound = || self.listening.iter().map(|(_, address)| *address);
+        let host = bound().map(|address| address.ip()).filter(|ip| !ip.is_unspecified());
+        let reach = self.settings.reach.clone().with_listeners(bound());
+        let reach = reach.with_host(host).with_host(settings::host_addresses());
         self.advertised = std::mem::take(&mut self.advertised).within(reach);
     }
 

@@ -143,7 +143,7 @@ fn each_address_is_of_its_kind_up_to_the_edges_of_the_block() {
 }
 
 #[test]
-fn what_nobody_may_name_is_refused_whoever_names_it() {
+fn a_forbidden_kind_is_refused_even_where_the_configuration_names_it() {
     let reach = Reachable::default().with_listeners([at("192.0.2.9"), at("0.0.0.0")]);
     let reach = reach.with_host([ip("192.0.2.8")]);
     for (kind, addresses) in TABLE {

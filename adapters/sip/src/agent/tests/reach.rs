@@ -1,5 +1,5 @@
-//! Nobody makes us send where only we can reach: every field of a message that names an address,
-//! and what a look-up finds.
+//! A stranger cannot make us send to a place that only we can reach: by a field of a message that
+//! names an address, or by what a look-up finds.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

@@ -243,7 +243,7 @@ fn place() -> impl Strategy<Value = SocketAddr> {
 
 proptest! {
     #[test]
-    fn a_request_goes_where_the_peer_was_seen_or_where_it_may_lead_us(
+    fn a_request_goes_where_the_peer_was_seen_or_where_the_judge_allows(
         from in place(),
         contact in place(),
         route in proptest::option::of(place()),

@@ -78,7 +78,10 @@ impl Settings {
 /// The addresses of this host as they are now. Without the list, the bound and the advertised
 /// addresses are all that is known.
 pub(super) fn host_addresses() -> Vec<IpAddr> {
-    let interfaces = getifaddrs().map(Iterator::collect::<Vec<_>>).unwrap_or_default();
+    let interfaces = getifaddrs().map(Iterator::collect::<Vec<_>>).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the addresses of this host are not known");
+        Vec::new()
+    });
     let addresses = interfaces.iter().filter_map(|interface| interface.address.as_ref());
     addresses.filter_map(|address| to_std(address).map(|address| address.ip())).collect()
 }
