@@ -7,6 +7,7 @@ use gateway_adapter::LinkState;
 use gateway_core::description::{Answer, Codec, Description, MediaLine};
 use gateway_core::leg::{Dial, LegEvent};
 use gateway_core::media::{Profile, Protection};
+use gateway_core::reachable::Reachable;
 use gateway_core::route::{Origin, Require};
 use gateway_core::{AccountId, Address, Offer, sdp};
 use proptest::prelude::*;
@@ -23,6 +24,7 @@ mod digests;
 mod failover;
 mod lives;
 mod messages;
+mod reach;
 mod release;
 mod repeats;
 mod trunks;
@@ -91,6 +93,8 @@ impl Scene {
         for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
             advertised.add(transport, "192.0.2.1:5060".parse().unwrap());
         }
+        let reach = Reachable::default().with_host(["192.0.2.1".parse().unwrap()]);
+        let advertised = advertised.within(reach);
         let account = |name: &str| SipAccount {
             id: AccountId::from(name),
             user: name.to_owned(),
