@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use adapter_sip::SipAdapter;
 use dialplan::config::Targets;
+use gateway_adapter::attempts::Memory;
 use gateway_adapter::{Adapter, AdapterFailed, Metrics, resolver};
 use gateway_core::ids::LEGS_PER_CALL;
 use gateway_core::reachable::Reachable;
@@ -28,7 +29,7 @@ use crate::explain::Explainer;
 use crate::planning::Planning;
 use crate::resolver::serve;
 use crate::secrets::{make_private, random_text, write_private};
-use crate::store::{Store, StoreFault};
+use crate::store::{Store, StoreFault, recall};
 use crate::supervisor::{Build, Surroundings, supervise};
 use crate::switchboard::{Control, Inlets, MediaSink, Switchboard, epoch_ms};
 
@@ -204,8 +205,9 @@ fn bind_procom(
 ) -> Result<(Box<dyn Adapter>, ProcomBound), AdapterFailed> {
     let accounts = config.procom_accounts().map_err(|why| AdapterFailed::new("procom", why))?;
     let state = &config.gateway.state_dir;
+    let memory = memory(config, "procom")?;
     let (adapter, bound) =
-        ProcomAdapter::bind(config.procom.clone(), accounts, tokens.clone(), state)?;
+        ProcomAdapter::bind(config.procom.clone(), accounts, tokens.clone(), state, memory)?;
     let networks = if config.sip.listen.is_empty() { vec![] } else { vec!["sip".to_owned()] };
     Ok((Box::new(adapter.with_networks(networks)), bound))
 }
@@ -223,6 +225,12 @@ fn bind_sip(config: &Config, reach: &Reachable) -> Result<Box<dyn Adapter>, Adap
 fn rebuild_sip(config: &Config, reach: Reachable) -> Build {
     let config = config.clone();
     Box::new(move || bind_sip(&config, &reach))
+}
+
+/// Who has signed in from where, as the store knows it now: also what was learned since the start.
+fn memory(config: &Config, adapter: &'static str) -> Result<Memory, AdapterFailed> {
+    recall(&config.gateway.state_dir, adapter, epoch_ms())
+        .map_err(|why| AdapterFailed::new("read who signed in from where", why))
 }
 
 /// The token of the operator's listener: configured, or kept in the state folder.

@@ -9,8 +9,9 @@
 //! ```
 //!
 //! A disk that takes nothing refuses new messages; what is known of those that were taken waits, in
-//! memory, until the disk takes it; records of calls are lost. Records hold no addresses, only keyed hashes of them, and are gone after the retention time.
+//! memory, until the disk takes it; records of calls and of sign-ins are lost. Records hold no addresses, only keyed hashes of them, and are gone after the retention time.
 
+mod acquaintances;
 mod checkpoints;
 pub mod messages;
 mod schema;
@@ -23,6 +24,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use gateway_adapter::attempts::Acquaintance;
 use gateway_core::call::Record;
 use gateway_core::message::ConversationId;
 use gateway_core::{Address, LegId};
@@ -30,6 +32,7 @@ use ring::hmac;
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
+pub use acquaintances::recall;
 use checkpoints::Checkpoints;
 use messages::{MailReply, MailWrite};
 use writer::{Write, Writer};
@@ -137,6 +140,11 @@ impl Store {
     /// What an earlier life left behind under this key has been dealt with.
     pub fn released(&self, key: u64) {
         self.send(Write::Released(key));
+    }
+
+    /// An account of this adapter has signed in from a network or with a device.
+    pub fn acquainted(&self, adapter: &'static str, learned: Acquaintance) {
+        self.send(Write::Acquainted { adapter, learned });
     }
 
     /// A call began.

@@ -282,6 +282,7 @@ impl Switchboard {
             Event::Link(trunk, state) => self.handle_link(name, trunk, state),
             Event::Journal(leg, entry) => self.store.journal(leg, name, entry),
             Event::Released(key) => self.store.released(key),
+            Event::Acquainted(learned) => self.store.acquainted(name, learned),
         }
     }
 

@@ -10,6 +10,7 @@
 //! Nobody waits in a circle: the switchboard only ever tries to send ([`Outlet`]), and an adapter
 //! keeps the events of its live legs in an outbox of its own until there is room ([`Edge`]).
 
+pub mod attempts;
 mod edge;
 mod metrics;
 mod outlet;
@@ -28,6 +29,7 @@ use gateway_core::message::{
 use gateway_core::route::Location;
 use gateway_core::{AccountId, LegId, Scheme, TrunkId};
 
+use attempts::Acquaintance;
 pub use edge::{Busy, Edge, channel};
 pub use metrics::{Metrics, Recorder};
 pub use outlet::Outlet;
@@ -126,6 +128,8 @@ pub enum Event {
     Journal(LegId, Option<Vec<u8>>),
     /// The journal entry of that key has been dealt with.
     Released(u64),
+    /// An account has signed in from a network or with a device: for the next life of the adapter.
+    Acquainted(Acquaintance),
 }
 
 /// How a trunk's link does.

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use gateway_adapter::attempts::{Attempts, Memory};
 use gateway_adapter::{Adapter, AdapterFailed, Draft, Edge, Event, LinkState, Prospect, Running};
 use gateway_core::media::Profile;
 use gateway_core::{LegId, Scheme};
@@ -44,6 +45,7 @@ pub struct ProcomAdapter {
     accounts: Arc<Accounts>,
     tokens: Tokens,
     networks: Vec<String>,
+    memory: Memory,
     pub(crate) pace: Pace,
 }
 
@@ -58,7 +60,7 @@ pub struct Bound {
 
 impl ProcomAdapter {
     /// Listens, and reads or makes the certificate; nobody is served before it runs. `state` is
-    /// where a certificate made here is kept.
+    /// where a certificate made here is kept; `memory` is who has signed in from where before.
     ///
     /// # Errors
     /// The configuration cannot be, the address is taken, or a file cannot be read or written.
@@ -67,6 +69,7 @@ impl ProcomAdapter {
         accounts: Accounts,
         tokens: Tokens,
         state: &Path,
+        memory: Memory,
     ) -> Result<(Self, Bound), AdapterFailed> {
         config.check().map_err(|why| AdapterFailed::new("use the section [procom]", why))?;
         let certificate = match config.plain {
@@ -87,6 +90,7 @@ impl ProcomAdapter {
             accounts: Arc::new(accounts),
             tokens,
             networks: vec![TRUNK.to_owned()],
+            memory,
             pace: Pace::default(),
         };
         Ok((adapter, Bound { address, fingerprint }))
@@ -135,14 +139,7 @@ async fn run(adapter: ProcomAdapter, edge: Edge) -> Result<(), AdapterFailed> {
     let mut server = JoinSet::new();
     server.spawn(server::serve(listener, context, stopped));
     let resume = adapter.config.resume();
-    let hub = Hub::new(Setup {
-        limits: adapter.config.limits,
-        resume,
-        ice_servers: adapter.config.ice_servers,
-        networks: adapter.networks,
-        tokens: adapter.tokens,
-        first_intake: first_intake(),
-    });
+    let hub = hub(adapter.config, adapter.networks, adapter.tokens, &adapter.memory);
     let mut shell = Shell::new(hub, edge, Verifier::start(adapter.accounts)?);
     tracing::info!(address = %adapter.address, "procom clients are served");
     shell.edge.report(Event::Link(TRUNK.into(), LinkState::Up(vec![Profile::webrtc(resume)])));
@@ -177,6 +174,20 @@ async fn run(adapter: ProcomAdapter, edge: Edge) -> Result<(), AdapterFailed> {
     let deaf = async { while from_sockets.recv().await.is_some() {} };
     let _ = timeout(server::FAREWELL, async { tokio::join!(farewell, deaf) }).await;
     Ok(())
+}
+
+fn hub(config: ProcomConfig, networks: Vec<String>, tokens: Tokens, memory: &Memory) -> Hub {
+    let resume = config.resume();
+    let setup = Setup {
+        limits: config.limits,
+        resume,
+        ice_servers: config.ice_servers,
+        networks,
+        tokens,
+        first_intake: first_intake(),
+    };
+    let start = now();
+    Hub::new(setup, Attempts::new(memory, TRUNK, start.at, start.unix_s()))
 }
 
 fn now() -> Now {
@@ -284,6 +295,7 @@ impl Shell {
                     self.edge.report(Event::Sent(delivery, handover));
                 }
                 Output::Explain(session, asked, draft) => self.explain(session, asked, *draft),
+                Output::Acquainted(learned) => self.edge.report(Event::Acquainted(learned)),
                 Output::Released(key) => self.edge.report(Event::Released(key)),
                 Output::Fault(kind) => {
                     tracing::debug!(kind, "a client is at fault");

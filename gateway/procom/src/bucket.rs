@@ -43,21 +43,6 @@ impl Bucket {
         self.full_at = self.full_at.max(now) + rate.every;
         self.full_at.duration_since(now).saturating_sub(rate.every * rate.burst)
     }
-
-    /// Puts one back.
-    pub(crate) fn give_back(&mut self, rate: Rate) {
-        self.full_at = self.full_at.checked_sub(rate.every).unwrap_or(self.full_at);
-    }
-
-    /// Whether it is as good as new, and may be forgotten.
-    pub(crate) fn is_full(&self, now: Instant) -> bool {
-        self.full_at <= now
-    }
-
-    /// When it will be full again.
-    pub(crate) const fn full_at(&self) -> Instant {
-        self.full_at
-    }
 }
 
 #[cfg(test)]
@@ -85,16 +70,5 @@ mod tests {
         let mut bucket = Bucket::new(start);
         let waits: Vec<u64> = (0..6).map(|_| bucket.charge(RATE, start).as_secs()).collect();
         assert_eq!(waits, [0, 0, 0, 1, 2, 3]);
-    }
-
-    #[test]
-    fn what_is_given_back_can_be_taken_again() {
-        let start = Instant::now();
-        let mut bucket = Bucket::new(start);
-        for _ in 0..10 {
-            assert_eq!(bucket.take(RATE, start), Ok(()));
-            bucket.give_back(RATE);
-        }
-        assert!(bucket.is_full(start));
     }
 }

@@ -18,12 +18,12 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
+use gateway_adapter::attempts::{Attempt, Attempts};
 use gateway_adapter::{Command, Prospect};
 use gateway_core::leg::{Dial, LegCommand, LegEvent};
 use gateway_core::message::{DeliveryId, DeviceId};
 use gateway_core::{AccountId, Cause, LegId};
 
-use crate::attempts::{Attempt, Attempts};
 use crate::frame::{Code, GatewayFrame, Refusal};
 use crate::fresh::Fresh;
 use crate::ice;
@@ -89,12 +89,12 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    /// With nobody connected.
-    pub(crate) fn new(setup: Setup) -> Self {
+    /// With nobody connected. `attempts` knows what was learned of passwords before.
+    pub(crate) fn new(setup: Setup, attempts: Attempts) -> Self {
         Self {
             post: Post::new(setup.first_intake),
             setup,
-            attempts: Attempts::default(),
+            attempts,
             socket_of_id: BTreeMap::new(),
             session_of_id: BTreeMap::new(),
             id_of_secret: BTreeMap::new(),

@@ -22,7 +22,6 @@
 
 mod accounts;
 mod adapter;
-mod attempts;
 mod bucket;
 mod config;
 #[cfg(test)]

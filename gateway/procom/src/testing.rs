@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
+use gateway_adapter::attempts::{Attempts, Memory};
 use gateway_core::description::{Answer, Offer};
 use gateway_core::leg::Dial;
 use gateway_core::media::Profile;
@@ -55,6 +56,16 @@ pub(crate) fn setup() -> Setup {
         tokens: Tokens::generate(),
         first_intake: 1,
     }
+}
+
+/// A life that knows nothing from before.
+pub(crate) fn attempts() -> Attempts {
+    remembering(now(), Memory::new([1; 32], Vec::new()))
+}
+
+/// A life that begins with what others have learned.
+pub(crate) fn remembering(now: Now, memory: Memory) -> Attempts {
+    Attempts::new(&memory, "procom", now.at, now.unix_s())
 }
 
 pub(crate) fn dial(contact: &str) -> Box<Dial> {

@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, params};
 
-use super::{RETENTION, Unfinished};
+use super::{RETENTION, Unfinished, acquaintances};
 
 /// One entry for each version of the file; `user_version` says how many have been applied.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "
     CREATE TABLE boot (id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL);
     CREATE TABLE journal (
@@ -57,6 +57,13 @@ const MIGRATIONS: [&str; 4] = [
         PRIMARY KEY (device, message)) WITHOUT ROWID;
     CREATE INDEX owed_by_message ON owed (message);
 ",
+    "
+    CREATE TABLE acquaintance (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        adapter TEXT NOT NULL, account BLOB NOT NULL, pair BLOB NOT NULL UNIQUE,
+        day INTEGER NOT NULL);
+    CREATE INDEX acquaintance_of_account ON acquaintance (account);
+",
 ];
 
 pub(super) const PUT_JOURNAL: &str = "INSERT INTO journal (boot, leg, adapter, entry) \
@@ -100,6 +107,7 @@ pub(super) fn prepare(connection: &mut Connection, now_ms: i64) -> rusqlite::Res
     )?;
     let oldest = now_ms - RETENTION.as_millis() as i64;
     transaction.execute("DELETE FROM call WHERE ended_ms < ?1", params![oldest])?;
+    acquaintances::forget(&transaction, now_ms)?;
     let unfinished = transaction
         .prepare("SELECT key, adapter, entry FROM journal ORDER BY key")?
         .query_map([], |row| {

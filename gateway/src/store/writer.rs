@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use gateway_adapter::attempts::Acquaintance;
 use gateway_core::call::Record;
 use gateway_core::{Cause, LegId};
 use rusqlite::{Connection, ErrorCode, Transaction, params};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::acquaintances;
 use super::messages::{MailReply, MailWrite, perform};
 use super::schema;
 
@@ -23,6 +25,7 @@ pub(super) enum Write {
     Released(u64),
     Began { call: u64, from: String, to: String, at_ms: i64 },
     Ended { call: u64, at_ms: i64, record: Box<Record> },
+    Acquainted { adapter: &'static str, learned: Acquaintance },
     Mail(MailWrite),
 }
 
@@ -102,7 +105,8 @@ impl Writer {
                 Write::Journal { .. }
                 | Write::Released(_)
                 | Write::Began { .. }
-                | Write::Ended { .. } => record(&transaction, self.boot, write)?,
+                | Write::Ended { .. }
+                | Write::Acquainted { .. } => record(&transaction, self.boot, write)?,
             }
         }
         transaction.commit()?;
@@ -118,7 +122,8 @@ impl Writer {
             Write::Journal { .. }
             | Write::Released(_)
             | Write::Began { .. }
-            | Write::Ended { .. } => false,
+            | Write::Ended { .. }
+            | Write::Acquainted { .. } => false,
         };
         self.kept.extend(batch.into_iter().filter(is_kept));
     }
@@ -187,6 +192,9 @@ fn record(transaction: &Transaction<'_>, boot: i64, write: &Write) -> rusqlite::
                 record.cause.as_str(),
                 legs(record),
             ])?
+        }
+        Write::Acquainted { adapter, learned } => {
+            acquaintances::put(transaction, adapter, learned)?
         }
         Write::Mail(_) => 0,
     };

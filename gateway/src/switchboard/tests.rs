@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use gateway_adapter::attempts::Acquaintance;
 use gateway_adapter::{Busy, Edge, channel, resolver};
 use gateway_core::description::{Codec, Description, MediaLine};
 use gateway_core::media::{Profile, Protection};
@@ -12,6 +13,7 @@ use gateway_core::{Address, Answer, Offer};
 
 use super::*;
 use crate::config::Config;
+use crate::store::recall;
 use dialplan::config::Targets;
 use dialplan::{Dialplan, Rules};
 use tokio::sync::watch;
@@ -280,4 +282,17 @@ async fn the_callers_own_record_is_used_and_gives_no_rights() {
         let cause = take_end(&mut house.procom, leg).await;
         assert!(matches!(cause, Cause::NotFound | Cause::Forbidden), "{cause}");
     }
+}
+
+#[tokio::test]
+async fn who_signed_in_from_where_is_there_when_the_adapter_is_built_again() {
+    let mut house = house("acquainted", 10).await;
+    let learned = Acquaintance { account: [1; 16], pair: [2; 16], day: 20_000 };
+    house.procom.report(Event::Acquainted(learned));
+    let recalled = |name: &str| recall(&house.folder, name, 1).expect("a memory").known().to_vec();
+    while recalled("procom").is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(recalled("procom"), [learned]);
+    assert_eq!(recalled("sip"), []);
 }

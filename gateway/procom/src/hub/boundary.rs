@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gateway_adapter::Draft;
+use gateway_adapter::attempts::Acquaintance;
 use gateway_core::leg::{Incoming, LegEvent};
 use gateway_core::message::{
     Composing, Confirmation, DeliveryId, Device, Handover, MessageId, Received, Returned,
@@ -87,6 +88,8 @@ pub(crate) enum Output {
     Had(Device, MessageId),
     Composing(Box<Composing>),
     Released(u64),
+    /// An account has signed in from a network or with a device that may be remembered.
+    Acquainted(Acquaintance),
     /// Ask the gateway what would become of this; `handle_explained` is told, with the client's id.
     Explain(SessionId, String, Box<Draft>),
     Fault(&'static str),

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use gateway_adapter::attempts::Standing;
 use gateway_core::message::{Device, DeviceId};
 use ring::digest::{SHA256, digest as hash};
 
@@ -95,7 +96,9 @@ impl Hub {
         self.socket_of_id.insert(socket, Socket::Greeting { peer });
         match verdict {
             Verdict::Right(verified) => {
-                self.attempts.handle_success(attempt, now.at);
+                self.attempts.handle_right(attempt, now.at);
+                let learned = std::iter::from_fn(|| self.attempts.poll_learned());
+                self.outputs.extend(learned.map(Output::Acquainted));
                 let (account, display) = (verified.account, verified.display);
                 self.begin(socket, Who::Account { account, display }, device, now, fresh);
                 for text in held {
@@ -103,12 +106,13 @@ impl Hub {
                 }
             }
             Verdict::Wrong => {
+                self.attempts.handle_wrong(attempt, now.at);
                 self.outputs.push_back(Output::Fault("bad-credentials"));
                 let reason = "The name or the password is wrong.";
                 self.refuse_socket(socket, Refusal::new(Code::BadCredentials, reason));
             }
             Verdict::Overload => {
-                self.attempts.handle_abandoned(&attempt);
+                self.attempts.handle_abandoned(attempt);
                 let reason = "Too many people sign in at this moment; try again in a few seconds.";
                 self.refuse_socket(socket, Refusal::new(Code::Overload, reason));
             }
@@ -127,7 +131,8 @@ impl Hub {
             return;
         };
         let peer = peer.clone();
-        match self.attempts.begin(peer.ip, &user, now.at) {
+        let standing = device.map_or(Standing::Stranger, |device| Standing::Device(device.0));
+        match self.attempts.begin(peer.ip, &user, standing, now.at) {
             Ok(attempt) => {
                 let held = Vec::new();
                 let verifying = Socket::Verifying { peer, attempt, held, device };

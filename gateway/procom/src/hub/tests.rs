@@ -12,11 +12,14 @@ use super::*;
 use crate::accounts::Verified;
 use crate::config::IceServer;
 use crate::secret::Secret;
-use crate::testing::{Counter, SDP, answer, call, client, dial, hello, later, now, peer, setup};
+use crate::testing::{
+    Counter, SDP, answer, attempts, call, client, dial, hello, later, now, peer, setup,
+};
 use crate::token::{Bearer, Token, Tokens};
 
 mod channel;
 mod devices;
+mod guesses;
 mod lives;
 mod messages;
 
@@ -37,8 +40,12 @@ struct World {
 
 impl World {
     fn new(setup: Setup) -> Self {
+        Self::with(setup, attempts())
+    }
+
+    fn with(setup: Setup, attempts: Attempts) -> Self {
         Self {
-            hub: Hub::new(setup),
+            hub: Hub::new(setup, attempts),
             now: now(),
             fresh: Counter::default(),
             said: Vec::new(),

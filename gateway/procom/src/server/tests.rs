@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use gateway_adapter::attempts::{Acquaintance, Memory};
 use gateway_adapter::{Adapter, Command, Event, Metrics, Outlet, channel, resolver};
 use gateway_core::LegId;
 use gateway_core::leg::{LegCommand, LegEvent};
@@ -72,7 +73,17 @@ fn accounts() -> Accounts {
 }
 
 fn start_with(config: ProcomConfig, pace: Pace, state: &Folder) -> Edge {
-    let bound = ProcomAdapter::bind(config, accounts(), Tokens::generate(), &state.0);
+    start_knowing(config, pace, state, Vec::new())
+}
+
+fn start_knowing(
+    config: ProcomConfig,
+    pace: Pace,
+    state: &Folder,
+    known: Vec<Acquaintance>,
+) -> Edge {
+    let memory = Memory::new([1; 32], known);
+    let bound = ProcomAdapter::bind(config, accounts(), Tokens::generate(), &state.0, memory);
     let (mut adapter, bound) = bound.expect("bound");
     adapter.pace = pace;
     let (sender, events) = mpsc::channel(1024);
@@ -310,6 +321,26 @@ async fn guessing_is_stopped_and_whoever_has_signed_in_before_is_not() {
     say(&mut socket, &hello_as("bob", "secret")).await;
     assert_eq!(hear(&mut socket).await["code"], "too-many-attempts", "even the right one");
     edge.sign_in().await;
+}
+
+#[tokio::test]
+async fn whoever_signed_in_before_a_restart_is_not_stopped_after_it() {
+    let mut first = start();
+    first.sign_in().await;
+    let learned = loop {
+        let event = timeout(Duration::from_secs(5), first.events.recv()).await;
+        if let Event::Acquainted(learned) = event.expect("an event in time").expect("an event") {
+            break learned;
+        }
+    };
+    let next = start_knowing(plain(), Pace::default(), &Folder::new(), vec![learned]);
+    for at in 0..11 {
+        let mut socket = next.connect().await;
+        say(&mut socket, &hello_as("bob", &format!("guess{at}"))).await;
+        let expected = if at < 10 { "bad-credentials" } else { "too-many-attempts" };
+        assert_eq!(hear(&mut socket).await["code"], expected);
+    }
+    next.sign_in().await;
 }
 
 #[tokio::test]

@@ -44,7 +44,8 @@ impl Switchboard {
             | Event::Woken(..)
             | Event::Link(..)
             | Event::Journal(..)
-            | Event::Released(_) => {}
+            | Event::Released(_)
+            | Event::Acquainted(_) => {}
         }
         self.perform_mail();
     }
