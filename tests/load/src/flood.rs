@@ -7,8 +7,8 @@
 //! ```
 //!
 //! First single requests: how much comes back for one datagram. Then four floods, each at a gateway
-//! of its own: REGISTER and INVITE without credentials, from an address of its own and from the
-//! address of the phones (a neighbour behind the same NAT). The end is PASS or FAIL. It judges
+//! of its own: REGISTER and INVITE without credentials, from 100 addresses and from the one address
+//! of all phones (a neighbour behind the same NAT). The end is PASS or FAIL. It judges
 //! counts and bytes; the times are only told, since they depend on the machine.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
@@ -21,7 +21,7 @@ mod single;
 mod tally;
 mod text;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::thread::spawn;
@@ -45,6 +45,8 @@ const TRUNK: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const PHONES: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 /// An address that nothing honest uses.
 const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 66);
+/// Sockets of a flood, each at an address of its own where they are strangers'.
+const SOCKETS: u8 = 100;
 /// How many times the bytes of its request an answer to a stranger may have.
 const MOST_BYTES_BACK: f64 = 3.0;
 /// How much of the memory before a flood the gateway may have after it.
@@ -92,6 +94,32 @@ impl Kind {
     }
 }
 
+/// Where a flood comes from.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// As many addresses as sockets: what a limit for each address does not stop.
+    Strangers,
+    /// The address of all phones: what a limit for each address must not stop.
+    Phones,
+}
+
+impl Place {
+    fn addresses(self) -> Vec<Ipv4Addr> {
+        let address = |number| match self {
+            Self::Strangers => Ipv4Addr::new(127, 0, 1, number),
+            Self::Phones => PHONES,
+        };
+        (1..=SOCKETS).map(address).collect()
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Strangers => "100 addresses",
+            Self::Phones => "the phones' address",
+        }
+    }
+}
+
 /// Floods the gateway and prints what came of it.
 ///
 /// # Errors
@@ -104,7 +132,7 @@ pub(crate) fn run(load: &Load) -> Result<(), String> {
         let _gateway = start(load)?;
         single::measure(Duration::from_secs(load.patience.into()), &mut faults)?;
     }
-    for from in [STRANGER, PHONES] {
+    for from in [Place::Strangers, Place::Phones] {
         for kind in [Kind::Register, Kind::Invite] {
             flood(load, kind, from, &mut faults)?;
         }
@@ -159,7 +187,7 @@ fn config(folder: &Path, load: &Load) -> String {
 }
 
 /// One flood at a gateway of its own, with honest traffic before it and during it.
-fn flood(load: &Load, kind: Kind, from: Ipv4Addr, faults: &mut Vec<String>) -> Result<(), String> {
+fn flood(load: &Load, kind: Kind, from: Place, faults: &mut Vec<String>) -> Result<(), String> {
     let gateway = start(load)?;
     let begun = Instant::now();
     let flood_from = begun + Duration::from_secs(load.warm_up.into());
@@ -171,22 +199,18 @@ fn flood(load: &Load, kind: Kind, from: Ipv4Addr, faults: &mut Vec<String>) -> R
     watch.until(flood_from);
     let cpu_before_s = gateway.cpu_s();
     watch.note_before();
-    let mut flood = Flood::open(kind, IpAddr::V4(from))?;
+    let mut flood = Flood::open(kind, &from.addresses())?;
     let rate = load.rate;
     let sender = spawn(move || flood.run(rate, flood_from, flood_until));
     watch.until(flood_until);
     let cpu_s = gateway.cpu_s() - cpu_before_s;
     watch.note_after(flood_until, Duration::from_secs(load.settle.into()));
     let sent = sender.join().map_err(|_| "the flood's thread panicked")?;
-    let name = format!("{} flood from {}", kind.method(), place(from));
+    let name = format!("{} flood from {}", kind.method(), from.name());
     sent.report(&name, load, faults);
     // Every phone and line has ended by now, so the channel is closed.
     Tally::of(outcomes.iter(), flood_from).report(&name, faults);
     watch.report(&name, faults);
     println!("  CPU time of the gateway during it: {cpu_s:.1} s, {}", machine::load());
     Ok(())
-}
-
-fn place(from: Ipv4Addr) -> &'static str {
-    if from == PHONES { "the phones' address" } else { "a stranger's address" }
 }

@@ -1,7 +1,6 @@
-//! The flood: requests that nobody has authenticated, each a new one, at a rate; and what comes
-//! back.
+//! The flood: requests without credentials, each a new one, at a rate; and what comes back.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -10,12 +9,12 @@ use nix::sys::socket::{setsockopt, sockopt::RcvBuf, sockopt::RcvBufForce};
 
 use super::{DOMAIN, Kind, Load, MOST_BYTES_BACK, SIP};
 
-/// Ports the flood comes from.
-const PORTS: u64 = 8;
 /// Between two looks at what is due.
 const TICK: Duration = Duration::from_millis(1);
 /// The most that is sent at one look: what is missed for longer than this takes is made up later.
 const BATCH: u64 = 60;
+/// Between two looks at what comes after the flood.
+const PAUSE: Duration = Duration::from_millis(10);
 /// How long answers may come after the last request: all repetitions by timers (RFC 3261 §17.2.1).
 const LAST: Duration = Duration::from_secs(40);
 /// A second of answers may wait.
@@ -38,7 +37,7 @@ pub(super) struct Sent {
     heard: Heard,
 }
 
-/// One stranger with a few sockets.
+/// Strangers with a socket each.
 pub(super) struct Flood {
     kind: Kind,
     sockets: Vec<(UdpSocket, SocketAddr)>,
@@ -46,14 +45,14 @@ pub(super) struct Flood {
 }
 
 impl Flood {
-    /// Opens its sockets.
+    /// Opens a socket at each address.
     ///
     /// # Errors
     /// Those of sockets.
-    pub(super) fn open(kind: Kind, from: IpAddr) -> Result<Self, String> {
+    pub(super) fn open(kind: Kind, addresses: &[Ipv4Addr]) -> Result<Self, String> {
         let mut sockets = Vec::new();
-        for _ in 0..PORTS {
-            let socket = bind(from)?;
+        for address in addresses {
+            let socket = bind(IpAddr::V4(*address))?;
             let local = socket.local_addr().map_err(|why| why.to_string())?;
             sockets.push((socket, local));
         }
@@ -70,24 +69,24 @@ impl Flood {
                 self.send(attempts);
                 attempts += 1;
             }
-            self.drain();
             sleep(TICK);
         }
         while Instant::now() < until + LAST {
             self.drain();
-            sleep(10 * TICK);
+            sleep(PAUSE);
         }
         std::mem::take(&mut self.sent)
     }
 
     fn send(&mut self, number: u64) {
-        let (socket, local) = &self.sockets[(number % PORTS) as usize];
+        let (socket, local) = &self.sockets[number as usize % self.sockets.len()];
         let bytes = match self.kind {
             Kind::Invite => short_request("INVITE", *local, number),
             Kind::Register => {
                 request("REGISTER", &format!("sip:{DOMAIN}"), *local, &format!("f{number}"), "")
             }
         };
+        drain(socket, &mut self.sent.heard);
         // A full queue on the way is no fault of the gateway.
         if socket.send(bytes.as_bytes()).is_ok() {
             self.sent.datagrams += 1;
