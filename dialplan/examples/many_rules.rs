@@ -40,6 +40,7 @@ fn main() {
             trunk: "procom",
             text,
             dialled: text,
+            variants: &dialplan::reading::Variants::default(),
             number: Some(number),
             now_s: 0,
         };

@@ -2,13 +2,17 @@
 //!
 //! Not in here: `[[route]]` and `[[inbound]]`, which are [`crate::rules`].
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gateway_core::reachable::{Reachable, Scope};
 use serde::{Deserialize, Serialize};
 
 use crate::reading::Home;
+
+/// Stands for every port but 0.
+const ANY_PORT: u16 = 1;
 
 /// `[dialplan]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -130,40 +134,19 @@ pub enum Targets {
 }
 
 impl Targets {
-    /// Whether `host`, which led to `ip`, may be spoken to.
+    /// What decides on each address.
     #[must_use]
-    pub fn allows(&self, host: &str, ip: IpAddr) -> bool {
+    pub fn reachable(&self) -> Reachable {
         match self {
-            Self::LoopbackOnly => ip.to_canonical().is_loopback(),
-            Self::Public(named) => named.iter().any(|name| name == host) || is_public(ip),
+            Self::LoopbackOnly => Reachable::new(Scope::Loopback, &[]),
+            Self::Public(named) => Reachable::new(Scope::Public, named),
         }
     }
-}
 
-/// Not this machine, a private or link-local network, a group, or nowhere (RFC 6890).
-fn is_public(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => {
-            let [a, b, ..] = ip.octets();
-            let is_shared = a == 100 && (64..128).contains(&b);
-            !(ip.is_loopback()
-                || ip.is_private()
-                || ip.is_link_local()
-                || ip.is_multicast()
-                || ip.is_broadcast()
-                || is_shared
-                || a == 0
-                || a >= 240)
-        }
-        IpAddr::V6(ip) => {
-            let is_local = matches!(ip.segments()[0] & 0xffc0, 0xfe80 | 0xfec0);
-            let is_unique_local = ip.segments()[0] & 0xfe00 == 0xfc00;
-            !(ip.is_loopback()
-                || ip.is_unspecified()
-                || ip.is_multicast()
-                || is_local
-                || is_unique_local)
-        }
+    /// Whether `host`, which led to `ip`, may be spoken to at any port.
+    #[must_use]
+    pub fn allows(&self, host: &str, ip: IpAddr) -> bool {
+        self.reachable().judge_found(host, SocketAddr::new(ip, ANY_PORT)).is_ok()
     }
 }
 

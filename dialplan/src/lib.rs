@@ -31,5 +31,5 @@ pub use lookup::sip::{SipQuery, Target, Transport};
 pub use plan::{Asking, Dialplan, People, Progress, Purpose, Resolution, Setup, SetupFault};
 pub use rank::RankedRoute;
 pub use reach::Reach;
-pub use reading::{Home, Reading, Refusal};
+pub use reading::{Dialled, Home, Reading, Refusal};
 pub use rules::{InboundRule, RuleFault, RuleText, Rules};

@@ -15,12 +15,13 @@
 //!                                      --[[route]]-> trunk, or another address
 //! ```
 
+mod charge;
 mod dial;
 mod local;
 mod people;
 mod pursue;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +70,11 @@ pub struct Dialplan {
     pub ring_limit: Duration,
     /// Which targets may be spoken to.
     pub targets: Targets,
+    /// Trunks that know names and extensions of their own, like a PBX: what no numbering plan knows
+    /// goes out by them as it is.
+    pub name_trunks: BTreeSet<String>,
+    /// The hosts of trunks: a number that goes there directly is charged as by the trunk.
+    pub trunk_hosts: BTreeSet<String>,
 }
 
 impl Default for Dialplan {
@@ -85,6 +91,8 @@ impl Default for Dialplan {
             enum_xmpp_trunk: None,
             ring_limit: Duration::from_secs(60),
             targets: Targets::Public(Vec::new()),
+            name_trunks: BTreeSet::new(),
+            trunk_hosts: BTreeSet::new(),
         }
     }
 }

@@ -19,7 +19,7 @@ use std::fmt;
 use gateway_core::{Address, Scheme};
 
 pub use jid::{Jid, escape, unescape};
-pub use number::{Class, Home, Number};
+pub use number::{Class, Home, Number, Variants};
 
 /// Longest text that is read, in bytes.
 pub const MAX_TEXT_BYTES: usize = gateway_core::address::MAX_ADDRESS_BYTES;
@@ -111,17 +111,52 @@ impl Reading {
     #[must_use]
     pub fn of_address(address: &Address, home: &Home) -> Self {
         let mut reading = Self::of(Kind::Uri, address.clone());
-        let is_number = match address.scheme {
-            Scheme::Tel | Scheme::Sms => true,
-            Scheme::Sip | Scheme::Sips | Scheme::Procom => {
-                address.user.as_deref().is_some_and(number::is_dialled)
-            }
-            Scheme::Xmpp => false,
+        reading.number = match (address.scheme, Dialled::of(address, home)) {
+            (Scheme::Xmpp, _) | (_, Dialled::Name | Dialled::Garbled) => None,
+            (_, Dialled::Number(number)) => Some(number),
         };
-        if is_number {
-            reading.number = number::read(address.name(), home).ok();
-        }
         reading
+    }
+}
+
+/// What a trunk that dials numbers would make of an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dialled {
+    /// A number, however it is spelled.
+    Number(Number),
+    /// It has digits like a number, and no number can be read in it.
+    Garbled,
+    /// The name of somebody.
+    Name,
+}
+
+impl Dialled {
+    /// Reads what would leave by a trunk: the user part, or the host where there is none.
+    #[must_use]
+    pub fn of(address: &Address, home: &Home) -> Self {
+        let name = match address.scheme {
+            Scheme::Xmpp => unescape(address.name()),
+            Scheme::Procom | Scheme::Sip | Scheme::Sips | Scheme::Tel | Scheme::Sms => {
+                address.name().to_owned()
+            }
+        };
+        match number::spelled(&name) {
+            number::Spelled::Digits(digits) => match number::read(&digits, home) {
+                Ok(number) => Self::Number(number),
+                Err(_) => Self::Garbled,
+            },
+            number::Spelled::Garbled => Self::Garbled,
+            number::Spelled::Name => Self::Name,
+        }
+    }
+}
+
+/// The digits of a typed number, as rules see them; `None` where the text is no number.
+#[must_use]
+pub fn typed_digits(text: &str) -> Option<String> {
+    match number::spelled(text) {
+        number::Spelled::Digits(digits) => Some(digits),
+        number::Spelled::Garbled | number::Spelled::Name => None,
     }
 }
 
@@ -166,8 +201,9 @@ fn read_trimmed(typed: &str, home: &Home) -> Result<Reading, Refusal> {
     if let Some(reading) = uri::read(typed, home)? {
         return Ok(reading);
     }
-    if !typed.contains('@') && number::looks_like_one(typed) {
-        let (number, extension) = number::read_with_extension(typed, home)?;
+    let digits: String = typed.chars().map(number::ascii).collect();
+    if !typed.contains('@') && number::looks_like_one(&digits) {
+        let (number, extension) = number::read_with_extension(&digits, home)?;
         return Ok(of_number(number, extension));
     }
     if typed.contains('@') {

@@ -11,27 +11,28 @@
 
 mod action;
 mod glob;
+mod matcher;
+mod objection;
 mod prefix;
 mod text;
 mod when;
 
 use std::collections::BTreeMap;
 
-use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
 pub use action::{Action, Choice, Choose};
+pub use objection::{Objection, unruled};
 pub use text::{RuleText, Several};
 
-use crate::reading::Number;
+use crate::reading::{Number, Variants};
 use action::Literal;
+use matcher::Matcher;
 use prefix::{Entry, PrefixTable};
 use when::When;
 
 /// Most rules.
 const MAX_RULES: usize = 2_000_000;
-/// Largest compiled expression, in bytes.
-const MAX_COMPILED_BYTES: usize = 1 << 18;
 /// Most rules that can apply to one call.
 const MAX_MATCHES: usize = 64;
 
@@ -80,15 +81,6 @@ struct Candidate {
     cost: u32,
 }
 
-/// What a rule asks of the address.
-#[derive(Debug)]
-enum Matcher {
-    Any,
-    Glob(String),
-    Range(u64, u64),
-    Regex(Regex),
-}
-
 /// A rule that is not found by its prefix.
 #[derive(Debug)]
 struct General {
@@ -117,10 +109,12 @@ pub struct Call<'c> {
     pub trunk: &'c str,
     /// What is reached: a number in its international form, a name, or a whole address.
     pub text: &'c str,
-    /// As it was typed.
+    /// As it was typed; of a number its digits only.
     pub dialled: &'c str,
     /// The number, if it is one.
     pub number: Option<&'c Number>,
+    /// The other ways to write it: a rule that refuses one of them refuses it.
+    pub variants: &'c Variants,
     /// Seconds since 1970, UTC.
     pub now_s: i64,
 }
@@ -143,15 +137,6 @@ pub struct Match<'r> {
 }
 
 impl Match<'_> {
-    /// Whether the rule lets such a number be dialled: emergency, premium and international numbers
-    /// only where it allows or names them.
-    #[must_use]
-    pub fn lets(&self, number: &Number) -> bool {
-        !number.class.is_refused_by_default()
-            || self.action.allow.contains(&number.class)
-            || self.literal.names(number.class)
-    }
-
     /// What is dialled at the trunk in place of `number`.
     #[must_use]
     pub fn rewritten(&self, number: &str) -> Option<String> {
@@ -173,6 +158,15 @@ pub enum Tried<'r> {
     Applies(Match<'r>),
     /// It would, at another time.
     NotNow(String),
+}
+
+impl Tried<'_> {
+    fn denies(&self) -> bool {
+        match self {
+            Self::Applies(found) => found.action.deny.is_some(),
+            Self::NotNow(_) => false,
+        }
+    }
 }
 
 impl Rules {
@@ -214,7 +208,7 @@ impl Rules {
                 entries.push(entry.ok_or_else(|| fault(("prefix", why.to_owned())))?);
             }
             if prefixes.is_empty() {
-                let (matcher, literal) = matcher(text).map_err(fault)?;
+                let (matcher, literal) = matcher::read(text).map_err(fault)?;
                 rules.general.push(General { found, matcher, literal });
             } else if text.pattern.is_some() || text.range.is_some() || text.regex.is_some() {
                 let why = "one of match, prefix, range and regex".to_owned();
@@ -270,41 +264,53 @@ impl Rules {
     /// The rules for a call, in the order of the file. Nothing after a `deny` comes.
     #[must_use]
     pub fn find(&self, call: &Call<'_>) -> Vec<Tried<'_>> {
-        let mut tried: Vec<(u32, Tried<'_>)> = Vec::new();
+        let mut tried = self.by_address(call);
+        // Only a number has a prefix.
+        let number = call.number.map_or("", |number| number.digits.as_str());
+        tried.extend(self.by_prefix(call, number));
+        for variant in &call.variants.whole {
+            let found = self.by_prefix(call, variant).into_iter();
+            tried.extend(found.filter(|(_, tried)| tried.denies()));
+        }
+        tried.sort_by_key(|(order, _)| *order);
+        tried.dedup_by_key(|(order, _)| *order);
+        let end = tried.iter().position(|(_, tried)| tried.denies());
+        tried.truncate(end.map_or(tried.len(), |at| at + 1));
+        tried.into_iter().map(|(_, tried)| tried).collect()
+    }
+
+    /// The rules without a prefix that match.
+    fn by_address(&self, call: &Call<'_>) -> Vec<(u32, Tried<'_>)> {
+        let mut tried = Vec::new();
         for rule in &self.general {
             if tried.len() >= MAX_MATCHES {
                 break;
             }
-            let Some(captures) = rule.matcher.catch(call) else { continue };
+            let denies = self.actions[rule.found.action as usize].deny.is_some();
+            let captures = rule
+                .matcher
+                .catch(call)
+                .or_else(|| denies.then(|| rule.matcher.catch_variant(call.variants)).flatten());
+            let Some(captures) = captures else { continue };
             tried.extend(self.apply(&rule.found, call, rule.literal, captures));
         }
-        // Only a number has a prefix: its international form first, else as it was dialled.
-        let number = call.number.map_or("", |number| number.digits.as_str());
-        for entries in self.prefixes.longest_first(number) {
-            let before = tried.len();
+        tried
+    }
+
+    /// The rules with the longest prefix that apply: it hides the shorter ones.
+    fn by_prefix(&self, call: &Call<'_>, digits: &str) -> Vec<(u32, Tried<'_>)> {
+        let mut tried = Vec::new();
+        for entries in self.prefixes.longest_first(digits) {
             for entry in entries.iter().take(MAX_MATCHES) {
-                let literal = Literal::of_prefix(&number[..entry.len().min(number.len())]);
-                tried.extend(self.apply(
-                    &entry.candidate(),
-                    call,
-                    literal,
-                    vec![number.to_owned()],
-                ));
+                let literal = Literal::of_prefix(&digits[..entry.len().min(digits.len())]);
+                let caught = vec![digits.to_owned()];
+                tried.extend(self.apply(&entry.candidate(), call, literal, caught));
             }
-            // A longer prefix hides the shorter ones, where it applies.
-            if tried[before..].iter().any(|(_, tried)| matches!(tried, Tried::Applies(_))) {
+            if tried.iter().any(|(_, tried)| matches!(tried, Tried::Applies(_))) {
                 break;
             }
         }
-        tried.sort_by_key(|(order, _)| *order);
-        let denies = |tried: &Tried<'_>| match tried {
-            Tried::Applies(found) => found.action.deny.is_some(),
-            Tried::NotNow(_) => false,
-        };
-        let end =
-            tried.iter().position(|(_, tried)| denies(tried)).map_or(tried.len(), |at| at + 1);
-        tried.truncate(end);
-        tried.into_iter().map(|(_, tried)| tried).collect()
+        tried
     }
 
     fn apply(
@@ -335,59 +341,6 @@ impl Rules {
 
     fn name(&self, order: u32) -> String {
         self.names.get(&order).map_or_else(|| (order + 1).to_string(), ToString::to_string)
-    }
-}
-
-impl Matcher {
-    /// What was caught, the whole first; `None` where it does not match.
-    fn catch(&self, call: &Call<'_>) -> Option<Vec<String>> {
-        let whole = || vec![call.text.to_owned()];
-        match self {
-            Self::Any => Some(whole()),
-            Self::Glob(pattern) => {
-                let is_match =
-                    glob::matches(pattern, call.text) || glob::matches(pattern, call.dialled);
-                is_match.then(whole)
-            }
-            Self::Range(low, high) => {
-                let digits = call.number?.digits.strip_prefix('+')?.parse::<u64>().ok()?;
-                (*low..=*high).contains(&digits).then(whole)
-            }
-            Self::Regex(expression) => {
-                let captures = expression.captures(call.text)?;
-                let text = |group: Option<regex::Match<'_>>| {
-                    group.map_or(String::new(), |found| found.as_str().to_owned())
-                };
-                Some(captures.iter().map(text).collect())
-            }
-        }
-    }
-}
-
-fn matcher(text: &RuleText) -> Result<(Matcher, Literal), (&'static str, String)> {
-    match (&text.pattern, &text.range, &text.regex) {
-        (None, None, None) => Ok((Matcher::Any, Literal::Nothing)),
-        (Some(pattern), None, None) => {
-            Ok((Matcher::Glob(pattern.clone()), Literal::of_pattern(pattern)))
-        }
-        (None, Some(range), None) => {
-            let (low, high) = glob::range(range)
-                .ok_or_else(|| ("range", "a range is +4512340000 - +4512349999".to_owned()))?;
-            Ok((Matcher::Range(low, high), Literal::Country))
-        }
-        (None, None, Some(expression)) => {
-            let compiled = RegexBuilder::new(&format!("^(?:{expression})$"))
-                .size_limit(MAX_COMPILED_BYTES)
-                .dfa_size_limit(MAX_COMPILED_BYTES)
-                .build()
-                .map_err(|why| {
-                    ("regex", why.to_string().lines().last().unwrap_or("").to_owned())
-                })?;
-            Ok((Matcher::Regex(compiled), Literal::Nothing))
-        }
-        (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (None, Some(_), Some(_)) => {
-            Err(("match", "one of match, prefix, range and regex".to_owned()))
-        }
     }
 }
 

@@ -213,7 +213,7 @@ fn servers_are_found_as_the_standards_show() {
 }
 
 fn house(to: &str) -> (Dialplan, Reach, Inquiry) {
-    let rules = "[[route]]\nmatch = \"+44*\"\ntrunk = \"sip.pbx\"\n";
+    let rules = "[[route]]\nmatch = \"+44*\"\ntrunk = \"sip.pbx\"\nallow = [\"unknown\"]\n";
     let plan = Dialplan {
         home: Home::new(Some("GB"), &[]).unwrap(),
         rules: vec![Arc::new(Rules::parse(rules).unwrap())],

@@ -17,6 +17,7 @@ use dialplan::config::Targets;
 use gateway_adapter::attempts::Memory;
 use gateway_adapter::{Adapter, AdapterFailed, Metrics, resolver};
 use gateway_core::ids::LEGS_PER_CALL;
+use gateway_core::reachable::Reachable;
 use gateway_media::shell::MediaHandle;
 use gateway_procom::{ProcomAdapter, Tokens};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -90,6 +91,7 @@ impl House {
         tokens: Tokens,
         targets: Targets,
     ) -> Result<Self, StartFault> {
+        let reach = targets.reachable();
         let planning = config.planning(targets, None)?;
         if !planning.names.has_servers() {
             tracing::warn!("there is no DNS server: name one in dialplan.dns.servers");
@@ -108,10 +110,11 @@ impl House {
         let media = Arc::new(media);
 
         let (procom, procom_bound) = bind_procom(config, &tokens)?;
-        let sip = if config.sip.listen.is_empty() { None } else { Some(bind_sip(config)?) };
         let admin_token = admin_token(config)?;
         let listener = admin::bind(config.admin.listen).await?;
         let admin_at = listener.local_addr().map_err(|why| AdapterFailed::new("admin", why))?;
+        let reach = reach.with_listeners([procom_bound.address, admin_at]);
+        let sip = if config.sip.listen.is_empty() { None } else { Some(bind_sip(config, &reach)?) };
 
         let (controls, receiver) = mpsc::channel(64);
         let sink: MediaSink = Box::new({
@@ -138,7 +141,7 @@ impl House {
         };
         let mut adapters =
             vec![supervise(procom, rebuild_procom(config, tokens), surroundings.clone())];
-        adapters.extend(sip.map(|sip| supervise(sip, rebuild_sip(config), surroundings)));
+        adapters.extend(sip.map(|sip| supervise(sip, rebuild_sip(config, reach), surroundings)));
         let admin = Admin { token: admin_token.clone(), metrics, media, explainer };
         tokio::spawn(admin::serve(listener, Arc::new(admin)));
         let bound = Bound {
@@ -214,14 +217,14 @@ fn rebuild_procom(config: &Config, tokens: Tokens) -> Build {
     Box::new(move || bind_procom(&config, &tokens).map(|(adapter, _)| adapter))
 }
 
-fn bind_sip(config: &Config) -> Result<Box<dyn Adapter>, AdapterFailed> {
-    let memory = memory(config, "sip")?;
-    Ok(Box::new(SipAdapter::bind(config.sip.clone(), config.sip_accounts(), memory)?))
+fn bind_sip(config: &Config, reach: &Reachable) -> Result<Box<dyn Adapter>, AdapterFailed> {
+    let (accounts, memory) = (config.sip_accounts(), memory(config, "sip")?);
+    Ok(Box::new(SipAdapter::bind(config.sip.clone(), accounts, memory, reach.clone())?))
 }
 
-fn rebuild_sip(config: &Config) -> Build {
+fn rebuild_sip(config: &Config, reach: Reachable) -> Build {
     let config = config.clone();
-    Box::new(move || bind_sip(&config))
+    Box::new(move || bind_sip(&config, &reach))
 }
 
 /// Who has signed in from where, as the store knows it now: also what was learned since the start.

@@ -2,7 +2,8 @@
 //! for what would become of what somebody types.
 //!
 //! This is where targets on this machine or in private networks are refused, whatever name led
-//! there, unless the configuration names the host or the policy is that of the demo.
+//! there, unless the configuration names the host or the policy is that of the demo. What decides is
+//! [`gateway_core::reachable`]; the adapters ask it again, as they know where they listen.
 
 use std::sync::Arc;
 
@@ -90,11 +91,39 @@ mod tests {
     #[tokio::test]
     async fn private_targets_are_refused_whatever_their_spelling() {
         let public = Targets::Public(vec!["10.0.0.9".into()]);
-        for host in ["127.0.0.1", "::1", "[::ffff:127.0.0.1]", "10.0.0.1", "fd00::1", "localhost"] {
+        for host in [
+            "127.0.0.1",
+            "::1",
+            "[::ffff:127.0.0.1]",
+            "[::127.0.0.1]",
+            "[::ffff:0:127.0.0.1]",
+            "[64:ff9b::7f00:1]",
+            "[64:ff9b:1::7f00:1]",
+            "[2002:7f00:1::]",
+            "[2001:0:c000:201::80ff:fffe]",
+            "[2001:db8::5efe:10.0.0.1]",
+            "10.0.0.1",
+            "fd00::1",
+            "fec0::1",
+            "localhost",
+        ] {
             assert!(ask(&query(host), public.clone()).await.is_err(), "{host}");
         }
         assert!(ask(&query("192.0.2.1"), public.clone()).await.is_ok());
-        assert!(ask(&query("10.0.0.9"), public).await.is_ok(), "the configuration names it");
+        assert!(
+            ask(&query("10.0.0.9"), public.clone()).await.is_ok(),
+            "the configuration names it"
+        );
+        let no_port = Query { port: Some(0), ..query("192.0.2.1") };
+        assert!(ask(&no_port, public).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_names_no_single_peer_is_refused_though_the_configuration_names_it() {
+        for host in ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255", "240.0.0.1"] {
+            let named = Targets::Public(vec![host.into()]);
+            assert!(ask(&query(host), named).await.is_err(), "{host}");
+        }
     }
 
     #[tokio::test]

@@ -22,7 +22,7 @@ use crate::scene::{PHONE_HZ, STEP, phone_account, wait_until};
 const RELEASED: Duration = Duration::from_secs(30);
 
 /// Dora's number, and her user at the PBX.
-const DORA: &str = "+4512345678";
+const DORA: &str = "+4532345678";
 
 /// A gateway registered at the PBX by `transport`, whose calls from there go to bob.
 fn config(certificates: &Certificates, transport: Transport) -> Config {

@@ -3,6 +3,7 @@
 
 mod aiortc_calls;
 mod attacks;
+mod attacks_flood;
 mod attacks_media;
 mod attacks_sip;
 mod attacks_ws;

@@ -123,8 +123,8 @@ fn final_answer(client: &mut SipClient, request: &[u8]) -> Option<String> {
     }
 }
 
-/// RFC 3261 §17.1.1.3: the ACK has the branch of the INVITE unless that was answered by a 2xx.
-fn ack(client: &mut SipClient, answer: &str, target: &str) {
+/// Acknowledges an answer. RFC 3261 §17.1.1.3: the ACK has the branch of the INVITE unless that was answered by a 2xx.
+pub fn ack(client: &mut SipClient, answer: &str, target: &str) {
     let line =
         |name: &str| group(answer, &format!(r"(?im)^({name}:[^\r\n]*)")).map(|line| line + "\r\n");
     let (Some(via), Some(from), Some(to), Some(call_id)) =

@@ -169,6 +169,26 @@ pub fn request(method: &str, uri: &str, local: SocketAddr, call_id: &str, lines:
     )
 }
 
+/// How many bytes a [`short_request`] has.
+pub const SHORT_REQUEST_BYTES: usize = 171;
+
+/// Returns a request without anything that a server could do without, told from others by its
+/// number. All have [`SHORT_REQUEST_BYTES`] bytes.
+pub fn short_request(method: &str, local: SocketAddr, number: u64) -> String {
+    // A BYE names a dialog; there is none.
+    let tag = if method == "BYE" { ";tag=9" } else { "" };
+    let with = |call_id: &str| {
+        format!(
+            "{method} sip:a@b SIP/2.0\r\n\
+             Via: SIP/2.0/UDP {local};branch=z9hG4bK{number};rport\r\n\
+             From: <sip:c@d>;tag={number}\r\nTo: <sip:a@b>{tag}\r\n\
+             Call-ID: {call_id}\r\nCSeq: 1 {method}\r\n\r\n"
+        )
+    };
+    let room = SHORT_REQUEST_BYTES.saturating_sub(with("").len());
+    with(&format!("{number:0>room$}"))
+}
+
 /// An attacker does not care whom it talks to.
 #[derive(Debug)]
 struct TrustAll(Arc<CryptoProvider>);
@@ -207,5 +227,21 @@ impl ServerCertVerifier for TrustAll {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_requests_have_the_bytes_they_are_said_to_have() {
+        let local = SocketAddr::from(([127, 0, 0, 66], 40_000));
+        for method in ["INVITE", "REGISTER", "MESSAGE", "OPTIONS", "BYE"] {
+            for number in [0, 7, 89_999] {
+                let text = short_request(method, local, number);
+                assert_eq!(text.len(), SHORT_REQUEST_BYTES, "{text}");
+            }
+        }
     }
 }

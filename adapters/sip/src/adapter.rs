@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use gateway_adapter::attempts::{Attempts, Memory};
 use gateway_adapter::{Adapter, AdapterFailed, Edge, Event, Query, Resolver, Running};
 use gateway_core::Scheme;
+use gateway_core::reachable::Reachable;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
@@ -16,7 +17,7 @@ use crate::config::{Config, SipAccount};
 use crate::line::{Asker, Output};
 use crate::stack::Counters;
 use crate::stack::flow::Target;
-use crate::stack::transport::{Arrival, Transports};
+use crate::stack::transport::{Arrival, Settings, Transports};
 
 /// Messages handled in one go before commands get their turn.
 const BATCH: usize = 64;
@@ -40,8 +41,9 @@ pub struct SipAdapter {
 
 impl SipAdapter {
     /// Takes its configuration, the phones of all accounts and the memory of who has signed in from
-    /// where before, and binds its sockets; nobody is served before it runs. Needs a tokio runtime
-    /// around it.
+    /// where before, and binds its sockets; nobody is served before it runs. `reach` says what the
+    /// configuration allows, and knows the gateway's other listeners. Needs a tokio runtime around
+    /// it.
     ///
     /// # Errors
     /// The configuration cannot be used, or a socket, certificate or key cannot be had.
@@ -49,9 +51,10 @@ impl SipAdapter {
         config: Config,
         accounts: Vec<SipAccount>,
         memory: Memory,
+        reach: Reachable,
     ) -> Result<Self, AdapterFailed> {
         config.check().map_err(|why| AdapterFailed::new("configure sip", why))?;
-        let transports = Transports::bind(config.settings())
+        let transports = Transports::bind(Settings { reach, ..config.settings() })
             .map_err(|error| AdapterFailed::new("bind the sip sockets", error))?;
         Ok(Self { config, accounts, memory, transports })
     }

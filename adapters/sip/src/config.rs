@@ -230,6 +230,10 @@ pub struct TrunkConfig {
     /// Whether it reads message/cpim: then its messages go with a wish for notifications (RFC 5438).
     #[serde(default)]
     pub imdn: bool,
+    /// Whether it knows names and extensions, as a PBX does: what no numbering plan knows goes out
+    /// to it as it was dialled. A provider gets numbers only.
+    #[serde(default)]
+    pub names: bool,
 }
 
 fn yes() -> bool {
@@ -257,7 +261,7 @@ impl TrunkConfig {
     }
 
     /// The host of its addresses.
-    pub(crate) fn domain(&self) -> String {
+    pub fn domain(&self) -> String {
         let server = self.server().and_then(|uri| uri.host());
         self.domain.clone().or(server).unwrap_or_default()
     }
@@ -506,6 +510,7 @@ mod tests {
             protection: None,
             peers: Vec::new(),
             imdn: false,
+            names: false,
         };
         let check =
             |trunks: Vec<TrunkConfig>| Config { trunk: trunks, ..Config::default() }.check();

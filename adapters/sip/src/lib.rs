@@ -17,6 +17,7 @@ mod leg;
 pub mod line;
 pub mod message;
 pub mod offer;
+mod reach;
 mod registrar;
 mod registration;
 pub mod stack;

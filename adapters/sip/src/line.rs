@@ -1,11 +1,13 @@
 //! What a leg works with: the stack, its trunk's credentials, and the way to the switchboard.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 use gateway_adapter::{Event, Query};
 use gateway_core::leg::{Incoming, LegEvent};
 use gateway_core::message::{DeliveryId, IntakeId};
+use gateway_core::reachable::Reachable;
 use gateway_core::{LegId, TrunkId};
 
 use crate::registration::Trunk;
@@ -135,6 +137,11 @@ impl Line<'_> {
         let id = self.stack.send_request(request, target, self.now)?;
         self.owners.insert(id, Owner::Leg(self.leg));
         Some(id)
+    }
+
+    /// What decides where we may send.
+    pub(crate) fn reach(&self) -> &Arc<Reachable> {
+        self.stack.advertised().reach()
     }
 
     /// Answers a request.

@@ -18,6 +18,7 @@ use gateway_core::TrunkId;
 
 use crate::config::{Shields, TrunkConfig};
 use crate::line::{Asker, Output};
+use crate::reach::{judge, permitted};
 use crate::stack::Stack;
 use crate::stack::digest::Responder;
 use crate::stack::flow::{Flow, LinkId, Target, Transport};
@@ -211,6 +212,10 @@ impl Trunk {
         desk: &mut Desk<'_>,
     ) -> Option<TransactionId> {
         let State::Resolving = self.state else { return None };
+        let reach = desk.stack.advertised().reach();
+        let found = found.and_then(|targets| {
+            permitted(targets, |target| judge(reach, target, true)).map_err(|why| why.to_string())
+        });
         match found {
             Ok(targets) if !targets.is_empty() => self.targets = targets,
             Ok(_) => {

@@ -32,10 +32,12 @@ mod outbound;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flow::{Flow, LinkId, Transmit, Transport};
 use gate::{Proof, Tags};
+use gateway_core::reachable::Reachable;
 pub(crate) use outbound::MAX_DATAGRAM_REQUEST_BYTES;
 use tokens::Tokens;
 use transaction::{Kept, Machine, Report, Step, Table, Timers, TransactionId};
@@ -128,14 +130,26 @@ pub struct Counters {
     pub pending: u64,
 }
 
-/// Under which name and port each kind of listener is reached by others.
+/// Under which name and port each kind of listener is reached by others, and where we may send.
 #[derive(Debug, Clone, Default)]
-pub struct Advertised(BTreeMap<(Transport, bool), SocketAddr>);
+pub struct Advertised(BTreeMap<(Transport, bool), SocketAddr>, Arc<Reachable>);
 
 impl Advertised {
     /// Notes where a transport is reached; the address family is the address's own.
     pub fn add(&mut self, transport: Transport, address: SocketAddr) {
         self.0.entry((transport, address.is_ipv6())).or_insert(address);
+    }
+
+    /// Adds what decides where we may send; it learns where we are reached. Call it after every
+    /// [`Self::add`].
+    pub fn within(self, reach: Reachable) -> Self {
+        let reach = reach.with_listeners(self.0.values().copied());
+        Self(self.0, Arc::new(reach))
+    }
+
+    /// What decides where we may send.
+    pub fn reach(&self) -> &Arc<Reachable> {
+        &self.1
     }
 
     /// The address peers of `remote`'s family reach this transport at; `None` when none is

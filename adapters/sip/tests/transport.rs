@@ -12,6 +12,7 @@ use adapter_sip::stack::flow::{Target, Transmit, Transport};
 use adapter_sip::stack::transaction::TransactionId;
 use adapter_sip::stack::transport::{Arrival, Settings, Transports};
 use bytes::Bytes;
+use gateway_core::reachable::Obstacle;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
@@ -249,5 +250,54 @@ async fn an_invite_that_nobody_takes_comes_back_at_once_and_others_are_not_touch
         peer.send_to(MESSAGE, bound(&transports, Transport::Udp)).await.unwrap();
         let arrival = next(&mut transports).await;
         assert!(matches!(arrival, Arrival::Message(..)), "the socket goes on: {arrival:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_groups_to_port_zero_or_to_ourselves() {
+    let everywhere: SocketAddr = "0.0.0.0:0".parse().unwrap();
+    let settings =
+        Settings { udp: vec![everywhere, any()], tcp: vec![any()], ..Settings::default() };
+    let mut transports = Transports::bind(settings).unwrap();
+    let ports: Vec<_> = transports.listening().iter().map(|(_, bound)| bound.port()).collect();
+    let forbidden = [
+        (Transport::Udp, format!("127.0.0.1:{}", ports[0])),
+        (Transport::Udp, format!("127.3.2.1:{}", ports[0])),
+        (Transport::Udp, format!("[::ffff:127.0.0.1]:{}", ports[0])),
+        (Transport::Udp, format!("127.0.0.1:{}", ports[1])),
+        (Transport::Tcp, format!("127.0.0.1:{}", ports[2])),
+        (Transport::Tcp, format!("[::ffff:127.0.0.1]:{}", ports[2])),
+        (Transport::Udp, "127.0.0.1:0".to_owned()),
+        (Transport::Udp, "0.0.0.0:5060".to_owned()),
+        (Transport::Tcp, "0.0.0.0:5060".to_owned()),
+        (Transport::Udp, "224.0.0.1:5060".to_owned()),
+        (Transport::Udp, "255.255.255.255:5060".to_owned()),
+    ];
+    for (transport, remote) in forbidden {
+        transports.send(Transmit {
+            target: Target::new(transport, remote.parse().unwrap()),
+            bytes: Bytes::from_static(MESSAGE),
+            transaction: Some(TransactionId(3)),
+        });
+        let arrival = next(&mut transports).await;
+        assert!(matches!(arrival, Arrival::Unsent(TransactionId(3))), "{remote}: {arrival:?}");
+    }
+    assert!(timeout(Duration::from_millis(200), transports.next()).await.is_err());
+    assert_eq!(transports.connections(), 0);
+}
+
+#[tokio::test]
+async fn the_sockets_know_the_addresses_of_their_host() {
+    let settings = Settings { udp: vec!["0.0.0.0:0".parse().unwrap()], ..Settings::default() };
+    let transports = Transports::bind(settings).unwrap();
+    let reach = transports.advertised().reach();
+    let ours = bound(&transports, Transport::Udp);
+    for interface in nix::ifaddrs::getifaddrs().unwrap() {
+        let Some(v4) = interface.address.and_then(|at| at.as_sockaddr_in().map(|at| at.ip()))
+        else {
+            continue;
+        };
+        let to = SocketAddr::new(v4.into(), ours.port());
+        assert_eq!(reach.judge_always(to), Err(Obstacle::Ourselves), "{to}");
     }
 }

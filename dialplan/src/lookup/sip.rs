@@ -10,6 +10,7 @@
 //! Everything that can be tried comes out, in order: whoever sends goes on to the next where one
 //! fails (RFC 3263 §4.3). Not supported: SCTP.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use super::srv;
@@ -126,8 +127,19 @@ pub fn targets(
         Ok(found) => found,
         Err(fault) => return Ok(Err(fault)),
     };
-    let mut allowed: Vec<Target> =
-        found.into_iter().filter(|target| policy.allows(host, target.address.ip())).collect();
+    let reach = policy.reachable();
+    let (mut allowed, mut refused) = (Vec::new(), BTreeSet::new());
+    for target in found {
+        match reach.judge_found(host, target.address) {
+            Ok(()) => allowed.push(target),
+            Err(forbidden) => {
+                refused.insert(forbidden.to_string());
+            }
+        }
+    }
+    for why in refused {
+        node.note(why);
+    }
     allowed.truncate(MAX_TARGETS);
     for target in &allowed {
         let to = format!("{} {}", target.transport.as_str(), target.address);

@@ -11,14 +11,14 @@ use gateway_core::security::Level;
 use gateway_core::{Address, Cause, Scheme};
 
 use super::dial::Leg;
-use super::{Asking, DIRECT_TRUNK, Dialplan, Purpose};
+use super::{Asking, Dialplan, Purpose};
 use crate::contacts::{self, Contact, Named};
 use crate::explain::{Node, Step};
 use crate::lookup::e164::{self, Mapping, Service};
 use crate::lookup::{Desk, Found, Proof};
 use crate::rank::{self, RankedRoute};
-use crate::reading::{self, Class, Home, Number, Reading};
-use crate::rules::{Action, Call, Choice, Match, Tried};
+use crate::reading::{self, Class, Dialled, Number, Reading, Variants};
+use crate::rules::{Call, Choice, Match, Tried};
 
 /// How many steps deep addresses lead to others.
 const MAX_DEPTH: usize = 8;
@@ -48,22 +48,17 @@ struct Path {
 }
 
 /// One address to follow.
-struct Lead {
-    address: Address,
-    number: Option<Number>,
+pub(super) struct Lead {
+    pub(super) address: Address,
+    pub(super) number: Option<Number>,
     dialled: String,
 }
 
-impl Lead {
-    /// The number a trunk would be charged for: a provider dials the user part of a SIP address,
-    /// whatever host stands behind it. Only the direct trunk goes to that host.
-    fn charged(&self, home: &Home, action: &Action) -> Option<Number> {
-        let is_direct = |choice: &Choice| choice.trunk == DIRECT_TRUNK;
-        if self.number.is_some() || action.trunks.iter().all(is_direct) {
-            return self.number.clone();
-        }
-        Reading::of_address(&self.address, home).number
-    }
+/// A trunk that may dial, and the rule that says so.
+struct Via<'v> {
+    choice: &'v Choice,
+    cost: u32,
+    found: Option<&'v Match<'v>>,
 }
 
 /// A resolution under way.
@@ -267,12 +262,18 @@ impl<'p, 'd> Pursuit<'p, 'd> {
             None => lead.address.to_string(),
         };
         let inquiry = self.asking.inquiry;
+        let variants = match self.charged(lead) {
+            Dialled::Number(number) => Variants::of(&number, &plan.home),
+            Dialled::Garbled | Dialled::Name => Variants::default(),
+        };
+        let typed = lead.number.as_ref().and_then(|_| reading::typed_digits(&lead.dialled));
         let call = Call {
             account: inquiry.origin.account.as_ref().map_or("", |account| account.as_str()),
             trunk: inquiry.origin.trunk.as_str(),
             text: &text,
-            dialled: &lead.dialled,
+            dialled: typed.as_deref().unwrap_or(&lead.dialled),
             number: lead.number.as_ref(),
+            variants: &variants,
             now_s: self.asking.now_s,
         };
         let mut matches = Vec::new();
@@ -297,8 +298,8 @@ impl<'p, 'd> Pursuit<'p, 'd> {
             result = self.by_enum(node, lead, path);
             if let Some(trunk) = &path.granted {
                 let choice = Choice { trunk: trunk.clone(), weight: 1, cost: None };
-                let leg = Leg { to: lead.address.clone(), choice: &choice, cost: 0, action: None };
-                result = self.dial(node, leg, &path.way).and(result);
+                let via = Via { choice: &choice, cost: 0, found: None };
+                result = self.dial_by(node, lead, via, &path.way).and(result);
             }
         }
         if path.granted.is_some() && !is_denied {
@@ -330,18 +331,13 @@ impl<'p, 'd> Pursuit<'p, 'd> {
             self.refuse(Cause::Forbidden, why);
             return Ok(());
         }
-        let charged = lead.charged(&self.plan.home, found.action);
-        if let Some(number) = charged.filter(|number| !found.lets(number)) {
-            let outcome = format!("does not allow {} numbers", number.class.as_str());
-            node.open(Step::Rule { rule, outcome });
-            let why = format!(
-                "{} numbers are refused unless a [[route]] names or allows them",
-                number.class.as_str()
-            );
-            self.refuse(Cause::Forbidden, &why);
-            return Ok(());
-        }
         if let Some(to) = found.redirected() {
+            let objection = lead.number.as_ref().and_then(|it| found.objection_to_class(it));
+            if let Some(objection) = objection {
+                node.open(Step::Rule { rule, outcome: objection.to_string() });
+                self.refuse(Cause::Forbidden, &objection.to_string());
+                return Ok(());
+            }
             let node = node.open(Step::Rule { rule, outcome: format!("leads to {to}") });
             return match reading::read(&to, &self.plan.home) {
                 Ok(reading) => {
@@ -354,39 +350,36 @@ impl<'p, 'd> Pursuit<'p, 'd> {
                 }
             };
         }
-        let Some(to) = self.dialled_at_trunk(lead, found) else {
-            node.open(Step::Rule { rule, outcome: "makes no number of it".to_owned() });
-            self.refuse(Cause::Forbidden, "the rule makes no number of what was dialled");
-            return Ok(());
-        };
         let node = node.open(Step::Rule { rule, outcome: "applies".to_owned() });
         let mut result = Ok(());
         let mut draws = self.desk.draws(&format!("rule {}", found.order));
         for choice in found.action.ordered(found.cost, &mut draws) {
-            let leg = Leg { to: to.clone(), choice, cost: found.cost, action: Some(found.action) };
-            result = self.dial(node, leg, &path.way).and(result);
+            let via = Via { choice, cost: found.cost, found: Some(found) };
+            result = self.dial_by(node, lead, via, &path.way).and(result);
         }
         result
     }
 
-    /// What the trunk is asked for: the address, or the number it was read as, rewritten.
-    fn dialled_at_trunk(&self, lead: &Lead, found: &Match<'_>) -> Option<Address> {
-        let Some(number) = &lead.number else { return Some(lead.address.clone()) };
-        if found.action.is_plain() && number.digits == lead.address.name() {
-            return Some(lead.address.clone());
+    /// One trunk dials what may leave by it.
+    fn dial_by(&mut self, node: &mut Node, lead: &Lead, via: Via<'_>, way: &Way) -> Found<()> {
+        let trunk = via.choice.trunk.as_str();
+        match self.outgoing(lead, via.found, trunk) {
+            Ok(to) => {
+                let action = via.found.map(|found| found.action);
+                self.dial(node, Leg { to, choice: via.choice, cost: via.cost, action }, way)
+            }
+            Err(why) => {
+                node.note(format!("nothing leaves by {trunk}: {why}"));
+                self.refuse(Cause::Forbidden, &why);
+                Ok(())
+            }
         }
-        let digits = found.rewritten(&number.digits)?;
-        let mut address = Address::tel(&digits);
-        if lead.address.scheme == Scheme::Tel {
-            address.params.clone_from(&lead.address.params);
-        }
-        Some(address)
     }
 
     fn by_enum(&mut self, node: &mut Node, lead: &Lead, path: &Path) -> Found<()> {
         let Some(number) = &lead.number else { return Ok(()) };
         let is_asked = match number.class {
-            Class::Emergency | Class::Service | Class::Short | Class::Local => false,
+            Class::Emergency | Class::Service | Class::Short | Class::Unknown => false,
             Class::Premium | Class::International | Class::National => !path.by_enum,
         };
         let plan = self.plan;

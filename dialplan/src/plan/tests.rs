@@ -7,6 +7,7 @@ use gateway_core::security::Level;
 use proptest::prelude::*;
 
 mod accounts;
+mod fraud;
 
 /// A plan, what can be reached, and a zone.
 pub(super) struct House {

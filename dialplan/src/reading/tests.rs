@@ -107,7 +107,7 @@ fn numbers_have_the_class_their_plan_gives_them() {
     }
     assert_eq!(class("+4532123456", &nowhere), Class::International);
     assert_eq!(class("004532123456", &nowhere), Class::International);
-    assert_eq!(class("12345678", &nowhere), Class::Local);
+    assert_eq!(class("12345678", &nowhere), Class::Unknown);
     assert_eq!(class("999", &Home::new(Some("GB"), &[]).unwrap()), Class::Emergency);
     assert_eq!(class("777", &Home::new(None, &["777".into()]).unwrap()), Class::Emergency);
     assert!(Home::new(Some("XX"), &[]).is_err());

@@ -47,10 +47,9 @@ pub(super) fn read(typed: &str, home: &Home) -> Result<Option<Reading>, Refusal>
 
 /// RFC 5031 §4.2: whatever help is asked for, the common number brings it.
 fn emergency() -> Reading {
-    let mut reading = Reading::of(Kind::Uri, Address::tel("112"));
-    let class = number::Class::Emergency;
-    let digits = "112".to_owned();
-    reading.number = Some(number::Number { digits, class, country: None, is_valid: true });
+    let number = number::emergency();
+    let mut reading = Reading::of(Kind::Uri, Address::tel(&number.digits));
+    reading.number = Some(number);
     reading
 }
 
@@ -261,9 +260,7 @@ fn in_context(subscriber: &str, context: &str, home: &Home) -> Result<number::Nu
             return Ok(joined);
         }
     }
-    let class =
-        if home.is_emergency(&digits) { number::Class::Emergency } else { number::Class::Local };
-    Ok(number::Number { digits, class, country: None, is_valid: false })
+    Ok(number::of_context(digits, home))
 }
 
 /// RFC 5122 §2.2.

@@ -53,6 +53,8 @@ pub struct Action {
     ring_s: Option<u16>,
     /// Classes of numbers it allows beside the usual.
     pub allow: Vec<Class>,
+    /// Whether it allows numbers that no plan knows.
+    pub allows_unknown: bool,
     strip: u8,
     prepend: Option<String>,
     rewrite: Option<String>,
@@ -84,10 +86,14 @@ impl Action {
             Some(Require::EndToEnd) => 2,
             None => return Err(("require", "any, encrypted or end-to-end".to_owned())),
         };
-        let mut allow = Vec::new();
+        let (mut allow, mut allows_unknown) = (Vec::new(), false);
         for word in &text.allow {
-            let class = text::class(word);
-            allow.push(class.ok_or(("allow", "emergency, premium or international".to_owned()))?);
+            if word == text::UNKNOWN {
+                allows_unknown = true;
+                continue;
+            }
+            let why = "emergency, premium, international or unknown";
+            allow.push(text::class(word).ok_or(("allow", why.to_owned()))?);
         }
         if text.rewrite.is_some() && (text.strip.is_some() || text.prepend.is_some()) {
             return Err(("rewrite", "either rewrite, or strip and prepend".to_owned()));
@@ -106,6 +112,7 @@ impl Action {
             require,
             ring_s: text.ring_s,
             allow,
+            allows_unknown,
             strip: text.strip.unwrap_or(0),
             prepend: text.prepend.clone(),
             rewrite: text.rewrite.clone(),
@@ -200,17 +207,25 @@ pub(super) fn fill(template: &str, captures: &[String]) -> String {
 pub(super) enum Literal {
     /// Nothing: `*`, `+*`, an expression.
     Nothing,
+    /// How long it is and what begins it: `1??`.
+    Length,
     /// At least the country: `+45*`.
     Country,
+    /// The country and the length: a range, `+4570??????`.
+    Block,
     /// The whole number: `112`.
     Whole,
 }
 
 impl Literal {
     pub(super) fn of_pattern(pattern: &str) -> Self {
-        match pattern.find(['*', '?']) {
-            None => Self::Whole,
-            Some(end) => Self::of_prefix(&pattern[..end]),
+        let begin = pattern.split(['*', '?']).next().unwrap_or("");
+        let has_length = !pattern.contains('*') && begin.contains(|c: char| c.is_ascii_digit());
+        match (pattern == begin, has_length, Self::of_prefix(begin)) {
+            (true, ..) => Self::Whole,
+            (false, true, Self::Country) => Self::Block,
+            (false, true, _) => Self::Length,
+            (false, false, named) => named,
         }
     }
 
@@ -220,19 +235,28 @@ impl Literal {
         if after.is_empty() { Self::Nothing } else { Self::Country }
     }
 
+    /// Whether it names numbers of this class.
     pub(super) const fn names(self, class: Class) -> bool {
         match (self, class) {
-            (Self::Whole, _) | (Self::Country, Class::International) => true,
+            (Self::Whole, _) | (Self::Country | Self::Block, Class::International) => true,
             (
-                Self::Country,
+                Self::Country | Self::Block,
                 Class::Emergency
                 | Class::Premium
                 | Class::National
                 | Class::Short
                 | Class::Service
-                | Class::Local,
+                | Class::Unknown,
             )
-            | (Self::Nothing, _) => false,
+            | (Self::Nothing | Self::Length, _) => false,
+        }
+    }
+
+    /// Whether it names numbers that no plan knows, since it says how long they are.
+    pub(super) const fn names_unknown(self) -> bool {
+        match self {
+            Self::Whole | Self::Block | Self::Length => true,
+            Self::Nothing | Self::Country => false,
         }
     }
 }

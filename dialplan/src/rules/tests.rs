@@ -1,6 +1,6 @@
 use super::*;
 use crate::lookup::draws::Draws;
-use crate::reading::{Home, read};
+use crate::reading::{Class, Home, read};
 use proptest::prelude::*;
 
 fn call<'c>(number: &'c Number, account: &'c str) -> Call<'c> {
@@ -11,6 +11,7 @@ fn call<'c>(number: &'c Number, account: &'c str) -> Call<'c> {
         text,
         dialled: text,
         number: Some(number),
+        variants: const { &Variants { whole: Vec::new(), cut: Vec::new() } },
         now_s: 1_767_600_000,
     }
 }
@@ -61,7 +62,7 @@ fn emergency_premium_and_international_numbers_need_to_be_named() {
         let rules = Rules::parse(&format!("[[route]]\ntrunk = \"t\"\n{rule}")).unwrap();
         let number = number(text);
         rules.find(&call(&number, "x")).iter().any(|tried| match tried {
-            Tried::Applies(found) => found.lets(&number),
+            Tried::Applies(found) => found.objection(&number).is_none(),
             Tried::NotNow(_) => false,
         })
     };
@@ -81,6 +82,14 @@ fn emergency_premium_and_international_numbers_need_to_be_named() {
         ("match = \"112\"", "112", true),
         ("match = \"1??\"\nallow = [\"emergency\"]", "112", true),
         ("match = \"1??\"", "123", true),
+        ("match = \"*\"", "123", false),
+        ("match = \"*\"\nallow = [\"unknown\"]", "123", true),
+        ("match = \"+45*\"", "+45901234567", false),
+        ("match = \"+45*\"\nallow = [\"unknown\"]", "+45901234567", false),
+        ("match = \"+45*\"\nallow = [\"unknown\", \"premium\"]", "+45901234567", true),
+        ("range = \"+4511110000 - +4511119999\"", "+4511110000", true),
+        ("match = \"+4511??????\"", "+4511110000", true),
+        ("match = \"+4511*\"", "+4511110000", false),
     ] {
         assert_eq!(lets(rule, text), is_let, "{rule} {text}");
     }
@@ -170,9 +179,10 @@ proptest! {
         let rules = Rules::compile(&texts).unwrap();
         let number = Number {
             digits: digits.clone(),
-            class: crate::reading::Class::Local,
+            class: Class::Unknown,
             country: None,
             is_valid: false,
+            resembles: None,
         };
         let longest = prefixes.iter().filter(|prefix| digits.starts_with(*prefix)).map(String::len).max();
         let expected: Vec<u32> = (0..)

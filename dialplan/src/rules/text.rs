@@ -138,7 +138,8 @@ pub struct RuleText {
     /// Refuses, with this sentence for the person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deny: Option<String>,
-    /// What may be dialled by it beside the usual: `emergency`, `premium`, `international`.
+    /// What may be dialled by it beside the usual: `emergency`, `premium`, `international`, and
+    /// `unknown`: numbers that no plan knows.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<String>,
 }
@@ -153,7 +154,10 @@ pub(super) fn require(word: Option<&str>) -> Option<Require> {
     }
 }
 
-/// The words of `allow`.
+/// The word of `allow` for numbers that no plan knows.
+pub(super) const UNKNOWN: &str = "unknown";
+
+/// The other words of `allow`.
 pub(super) fn class(word: &str) -> Option<Class> {
     let known = [Class::Emergency, Class::Premium, Class::International];
     known.into_iter().find(|class| class.as_str() == word)

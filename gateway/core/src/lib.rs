@@ -21,6 +21,7 @@ pub mod leg;
 pub mod media;
 pub mod message;
 pub mod quality;
+pub mod reachable;
 pub mod route;
 pub mod sdp;
 pub mod security;

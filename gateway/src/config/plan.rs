@@ -43,6 +43,11 @@ impl Config {
         plan.inbound.clone_from(&self.inbound);
         plan.ring_limit = Duration::from_secs(self.gateway.ring_limit_s);
         plan.targets = targets;
+        let trunks = &self.sip.trunk;
+        let named = trunks.iter().filter(|trunk| trunk.names);
+        plan.name_trunks = named.map(|trunk| trunk.id().to_string()).collect();
+        let hosts = trunks.iter().flat_map(|trunk| [trunk.host(), Some(trunk.domain())]).flatten();
+        plan.trunk_hosts = hosts.map(|host| host.to_lowercase()).collect();
         Ok(plan)
     }
 

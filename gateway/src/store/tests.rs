@@ -17,6 +17,13 @@ fn calls(folder: &Path) -> Vec<(String, Option<String>)> {
         .expect("rows")
 }
 
+/// Up to 3.51.2 a checkpoint beside a writer, which is what `checkpoints.rs` does, can corrupt the
+/// database (sqlite.org/wal.html, "the WAL-reset bug").
+#[test]
+fn the_sqlite_that_is_linked_has_the_fix_of_the_wal_reset_bug() {
+    assert!(rusqlite::version_number() >= 3_051_003, "SQLite {}", rusqlite::version());
+}
+
 #[test]
 fn what_a_crash_left_is_found_by_the_next_life_until_it_is_released() {
     let folder = folder("crash");

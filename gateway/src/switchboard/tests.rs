@@ -219,9 +219,9 @@ async fn more_calls_than_there_may_be_are_refused_and_the_others_go_on() {
 #[tokio::test]
 async fn an_account_has_fewer_calls_by_trunks_than_calls() {
     let mut house = house("trunks", 10).await;
-    house.call_to(Address::tel("+4512")).expect("room");
+    house.call_to(Address::tel("+4532123456")).expect("room");
     dialled(&mut house.sip).await;
-    let second = house.call_to(Address::tel("+4513")).expect("room");
+    let second = house.call_to(Address::tel("+4533123456")).expect("room");
     assert_eq!(take_end(&mut house.procom, second).await, Cause::Overload);
     house.call().expect("room");
     dialled(&mut house.sip).await;

@@ -1,6 +1,7 @@
 //! What must hold of whatever file of rules is given.
 
 use dialplan::Rules;
+use dialplan::reading::Variants;
 use dialplan::rules::Call;
 
 /// Rules that are read can be asked, and name no more trunks than they have letters; a fault names
@@ -16,8 +17,15 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
         }
     };
     for text in ["+4532123456", "112", "sip:bob@example.org", ""] {
-        let call =
-            Call { account: "alice", trunk: "procom", text, dialled: text, number: None, now_s: 0 };
+        let call = Call {
+            account: "alice",
+            trunk: "procom",
+            text,
+            dialled: text,
+            number: None,
+            variants: &Variants::default(),
+            now_s: 0,
+        };
         assert!(rules.find(&call).len() <= rules.len());
     }
     assert!(rules.trunks().map(str::len).sum::<usize>() <= text.len());

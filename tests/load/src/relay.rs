@@ -159,7 +159,7 @@ fn cpu(measured: &Measured) -> Duration {
 }
 
 /// The value that this share of the sorted values do not exceed; zero if there are none.
-fn quantile(sorted: &[Duration], share: f64) -> Duration {
+pub(crate) fn quantile(sorted: &[Duration], share: f64) -> Duration {
     let last = sorted.len().saturating_sub(1) as f64;
     sorted.get((last * share) as usize).copied().unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::Args;
 use rusqlite::{Connection, params};
 
-use crate::messages::{Gateway, folder};
+use crate::gateway::{Gateway, folder};
 use crate::{machine, network};
 
 /// What the store holds.

@@ -105,7 +105,9 @@ impl Agent {
             }
         };
         let tag = self.stack.token();
-        let Some(mut dialog) = Dialog::answering(&request, &tag, flow) else {
+        let Some(mut dialog) =
+            Dialog::answering(&request, &tag, flow, self.stack.advertised().reach())
+        else {
             self.stack.respond(id, Response::to_request(&request, 400), now);
             return;
         };

@@ -76,8 +76,12 @@ impl Agent {
     /// Hangs up what a journal entry describes, at once or when its trunk is up.
     pub(super) fn release(&mut self, key: u64, entry: &[u8], now: Instant) {
         let snapshot = serde_json::from_slice::<Snapshot>(entry).ok();
-        let revived = snapshot.and_then(|snapshot| Some((snapshot.revive()?, snapshot.trunk)));
-        let Some((dialog, trunk)) = revived else {
+        let reach = self.stack.advertised().reach();
+        let revived = snapshot.and_then(|entry| Some((entry.revive(reach)?, entry.trunk)));
+        // Where it led in an earlier life may be a listener of ours now.
+        let is_allowed =
+            |(dialog, _): &(Dialog, _)| reach.judge_always(dialog.target().remote).is_ok();
+        let Some((dialog, trunk)) = revived.filter(is_allowed) else {
             self.out.push_back(Output::Event(Event::Released(key)));
             return;
         };

@@ -8,6 +8,7 @@ use gateway_adapter::attempts::{Acquaintance, Memory};
 use gateway_core::description::{Answer, Codec, Description, MediaLine};
 use gateway_core::leg::{Dial, LegEvent};
 use gateway_core::media::{Profile, Protection};
+use gateway_core::reachable::Reachable;
 use gateway_core::route::{Origin, Require};
 use gateway_core::{AccountId, Address, Offer, sdp};
 use proptest::prelude::*;
@@ -26,6 +27,7 @@ mod floods;
 mod guesses;
 mod lives;
 mod messages;
+mod reach;
 mod release;
 mod repeats;
 mod trunks;
@@ -67,6 +69,7 @@ fn trunk() -> TrunkConfig {
         protection: None,
         peers: Vec::new(),
         imdn: false,
+        names: false,
     }
 }
 
@@ -97,6 +100,8 @@ impl Scene {
         for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
             advertised.add(transport, "192.0.2.1:5060".parse().unwrap());
         }
+        let reach = Reachable::default().with_host(["192.0.2.1".parse().unwrap()]);
+        let advertised = advertised.within(reach);
         let account = |name: &str| SipAccount {
             id: AccountId::from(name),
             user: name.to_owned(),

@@ -17,6 +17,7 @@ use super::{Common, State};
 use crate::cause;
 use crate::line::{Line, contact};
 use crate::offer::{self, Body};
+use crate::reach::{judge, permitted};
 use crate::stack::dialog::Dialog;
 use crate::stack::flow::{Flow, Target, Transport};
 use crate::stack::policy::ALLOW;
@@ -88,6 +89,15 @@ impl Dialling {
         common: &mut Common,
         line: &mut Line<'_>,
     ) -> State {
+        let is_of_trunk = line.trunks.contains_key(&common.trunk);
+        let judged = permitted(targets, |target| judge(line.reach(), target, is_of_trunk));
+        let targets = match judged {
+            Ok(targets) => targets,
+            Err(forbidden) => {
+                common.end(Cause::Unreachable, Some(forbidden.to_string()), line);
+                return State::Over;
+            }
+        };
         let found = targets.len();
         let later: VecDeque<Target> = targets
             .into_iter()
@@ -243,7 +253,9 @@ impl Dialling {
         common: &mut Common,
         line: &mut Line<'_>,
     ) -> State {
-        let Some(dialog) = Dialog::calling(&self.request, response, &self.target, flow) else {
+        let Some(dialog) =
+            Dialog::calling(&self.request, response, &self.target, flow, line.reach())
+        else {
             let why = "the answer has no Contact or tag".to_owned();
             common.end(Cause::Failed, Some(why), line);
             return State::Over;
@@ -349,7 +361,9 @@ impl Passed {
 
     /// Takes what the place says after all; an answer is acknowledged and hung up.
     pub(super) fn handle_answer(&self, response: &Response, flow: Flow, line: &mut Line<'_>) {
-        let Some(mut dialog) = Dialog::calling(&self.request, response, &self.target, flow) else {
+        let Some(mut dialog) =
+            Dialog::calling(&self.request, response, &self.target, flow, line.reach())
+        else {
             return;
         };
         acknowledge_once(&dialog, line);
@@ -382,7 +396,7 @@ impl Abandoned {
         if !response.is_success() {
             return State::Over;
         }
-        match Dialog::calling(&self.request, response, &self.target, flow) {
+        match Dialog::calling(&self.request, response, &self.target, flow, line.reach()) {
             Some(dialog) => {
                 acknowledge_once(&dialog, line);
                 common.hang_up(dialog, true, Cause::Cancelled, None, line)

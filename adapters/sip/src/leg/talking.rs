@@ -276,7 +276,7 @@ impl Talking {
             return;
         }
         let Some(first) = self.first.as_ref().filter(|first| first.invite == id) else { return };
-        let fork = Dialog::calling(&first.request, response, &first.target, flow);
+        let fork = Dialog::calling(&first.request, response, &first.target, flow, line.reach());
         if let Some(mut fork) = fork {
             acknowledge_once(&fork, line);
             let bye = fork.request(&Method::Bye);

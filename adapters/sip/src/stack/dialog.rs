@@ -7,7 +7,10 @@ mod answer;
 mod snapshot;
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use gateway_core::reachable::{Forbidden, Kind, Named, Reachable};
 
 pub use answer::Repeat;
 pub use snapshot::Snapshot;
@@ -91,12 +94,19 @@ pub struct Dialog {
     /// Whether the peer may be elsewhere than where its messages come from.
     is_proxied: bool,
     is_ours: bool,
+    /// What decides whether an address that the peer names is followed.
+    reach: Arc<Reachable>,
 }
 
 impl Dialog {
     /// The dialog made by answering `request` under `local_tag` (RFC 3261 §12.1.1); `None` when
     /// its Contact or From is missing.
-    pub fn answering(request: &Request, local_tag: &str, flow: Flow) -> Option<Self> {
+    pub fn answering(
+        request: &Request,
+        local_tag: &str,
+        flow: Flow,
+        reach: &Arc<Reachable>,
+    ) -> Option<Self> {
         let fields = request.fields();
         let remote = fields.from()?;
         let local = fields.to()?.with_param("tag", local_tag);
@@ -108,7 +118,7 @@ impl Dialog {
             local_tag: local_tag.to_owned(),
             remote_tag: remote.tag().unwrap_or_default().to_owned(),
         };
-        Some(Self {
+        let dialog = Self {
             id,
             local,
             remote,
@@ -120,7 +130,10 @@ impl Dialog {
             source: flow.remote,
             is_proxied: fields.via_count()? > 1,
             is_ours: false,
-        })
+            reach: Arc::clone(reach),
+        };
+        dialog.note_refusal();
+        Some(dialog)
     }
 
     /// The dialog made by a response above 100 to `request` of ours, which went to `target`
@@ -130,6 +143,7 @@ impl Dialog {
         response: &Response,
         target: &Target,
         flow: Flow,
+        reach: &Arc<Reachable>,
     ) -> Option<Self> {
         let id = DialogId::of_response(response)?;
         let mut routes = response.fields().record_routes()?;
@@ -148,7 +162,7 @@ impl Dialog {
             link: Some(flow.link),
             server_name: target.server_name.clone(),
         };
-        Some(Self {
+        let dialog = Self {
             id,
             local: request.fields().from()?,
             remote: response.fields().to()?,
@@ -160,7 +174,10 @@ impl Dialog {
             source: flow.remote,
             is_proxied: true,
             is_ours: true,
-        })
+            reach: Arc::clone(reach),
+        };
+        dialog.note_refusal();
+        Some(dialog)
     }
 
     /// Whether it began with a request of ours.
@@ -184,22 +201,38 @@ impl Dialog {
     }
 
     /// Where requests of this dialog go. A connection is kept to while it lives. Else the next
-    /// hop's literal address counts (RFC 3261 §12.2.1.1), unless it is one that only the peer's own
-    /// network knows: a peer behind a NAT is answered where it was seen. Whoever is connected to
-    /// anew must be who the next hop's URI names, where nobody said better (RFC 5922 §7.1).
+    /// hop's literal address counts (RFC 3261 §12.2.1.1), where it may be followed: else the peer is
+    /// answered where it was seen. Whoever is connected to anew must be who the next hop's URI
+    /// names, where nobody said better (RFC 5922 §7.1).
     pub fn target(&self) -> Target {
         let mut target = self.target.clone();
-        if let Some(hop) = self.hop_address() {
-            let is_same_host = hop.ip() == self.source.ip();
-            let is_near = self.is_proxied && is_private(self.source.ip());
-            if is_same_host || is_near || !is_private(hop.ip()) {
-                target.remote = hop;
-            }
+        if let Some(Ok(hop)) = self.followed() {
+            target.remote = hop;
         }
         if target.transport.is_reliable() && target.server_name.is_none() {
             target.server_name = self.hop().host();
         }
         target
+    }
+
+    /// The next hop's literal address, where the peer may name it. `None`: there is none, or one
+    /// that only the peer's own network knows: without a proxy between, a peer with another address
+    /// there than here is behind a NAT.
+    fn followed(&self) -> Option<Result<SocketAddr, Forbidden>> {
+        let hop = self.hop_address()?;
+        let from = self.source.ip();
+        let is_translated = !self.is_proxied && hop.ip() != from;
+        if is_translated && Kind::of(hop.ip()).is_local() {
+            return None;
+        }
+        let judged = self.reach.judge(hop, Named::Peer { from });
+        Some(judged.map(|()| hop))
+    }
+
+    fn note_refusal(&self) {
+        if let Some(Err(forbidden)) = self.followed() {
+            tracing::debug!(%forbidden, "the peer is answered where it was seen");
+        }
     }
 
     /// Says where the far side is connected to, and as whom, for when the connection at hand is
@@ -225,7 +258,11 @@ impl Dialog {
     fn hop_address(&self) -> Option<SocketAddr> {
         let hop = self.hop();
         let port = hop.port().unwrap_or_else(|| self.target.transport.default_port());
-        Some(SocketAddr::new(hop.ip()?, port))
+        let ip = hop.ip()?;
+        // A link-local address needs the link, which only the one it was seen at tells.
+        let mut seen = self.source;
+        seen.set_port(port);
+        Some(if seen.ip() == ip { seen } else { SocketAddr::new(ip, port) })
     }
 
     /// Lets a request of the peer in, or not: it must come the way the dialog goes, and in order.
@@ -263,6 +300,7 @@ impl Dialog {
     /// Takes the new Contact and connection of a request that may move the peer
     /// (RFC 3261 §12.2.2).
     pub fn refresh(&mut self, contact: Option<NameAddr>, flow: Flow) {
+        let is_new = contact.is_some();
         if let Some(contact) = contact {
             self.remote_target = contact.uri;
         }
@@ -273,6 +311,9 @@ impl Dialog {
             }
             self.target.link = Some(flow.link);
             self.source = flow.remote;
+        }
+        if is_new {
+            self.note_refusal();
         }
     }
 
@@ -333,13 +374,6 @@ impl Dialog {
             is_ours: self.is_ours,
             trunk: None,
         }
-    }
-}
-
-fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gateway_adapter::Watched;
+use gateway_core::reachable::Kind;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 
@@ -131,7 +132,17 @@ impl Transports {
         for address in transports.settings.tls.clone() {
             transports.listen(Transport::Tls, address)?;
         }
+        transports.learn_reach();
         Ok(transports)
+    }
+
+    /// Notes which addresses are ours.
+    fn learn_reach(&mut self) {
+        let bound = || self.listening.iter().map(|(_, address)| *address);
+        let host = bound().map(|address| address.ip()).filter(|ip| !ip.is_unspecified());
+        let reach = self.settings.reach.clone().with_listeners(bound());
+        let reach = reach.with_host(host).with_host(settings::host_addresses());
+        self.advertised = std::mem::take(&mut self.advertised).within(reach);
     }
 
     /// Where others reach us.
@@ -290,13 +301,27 @@ impl Transports {
     /// Sends a message without waiting. What cannot be sent comes back as [`Arrival::Unsent`].
     pub fn send(&mut self, transmit: Transmit) {
         let transaction = transmit.transaction;
-        let is_sent = match transmit.target.transport {
-            Transport::Udp => self.send_datagram(&transmit),
-            Transport::Tcp | Transport::Tls => self.send_stream(transmit),
-        };
+        let is_sent = !self.is_forbidden(&transmit.target)
+            && match transmit.target.transport {
+                Transport::Udp => self.send_datagram(&transmit),
+                Transport::Tcp | Transport::Tls => self.send_stream(transmit),
+            };
         if let Some(transaction) = transaction.filter(|_| !is_sent) {
             self.ready.push_back(Arrival::Unsent(transaction));
         }
+    }
+
+    /// The last line of defence: what names no single peer, and our own listeners.
+    fn is_forbidden(&self, target: &Target) -> bool {
+        let (remote, reach) = (target.remote, self.advertised.reach());
+        let is_ours = self.listening.iter().any(|(transport, bound)| {
+            *transport == target.transport && reach.is_at(remote, *bound)
+        });
+        let is_forbidden = is_ours || remote.port() == 0 || Kind::of(remote.ip()).is_never();
+        if is_forbidden {
+            tracing::debug!(is_ours, "a message has no place to go to");
+        }
+        is_forbidden
     }
 
     fn send_datagram(&mut self, transmit: &Transmit) -> bool {

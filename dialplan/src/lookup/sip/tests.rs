@@ -127,6 +127,36 @@ fn failures_are_told_and_do_not_hide_what_is_there() {
 }
 
 #[test]
+fn no_record_leads_to_this_machine_or_into_our_network() {
+    for address in [
+        "A 0.0.0.0",
+        "A 127.0.0.1",
+        "A 10.0.0.1",
+        "A 100.64.0.1",
+        "A 169.254.169.254",
+        "A 224.0.0.1",
+        "AAAA ::",
+        "AAAA ::1",
+        "AAAA ::ffff:127.0.0.1",
+        "AAAA 64:ff9b::7f00:1",
+        "AAAA 2002:7f00:1::",
+        "AAAA fd00::1",
+    ] {
+        let refused = Err(LookupFault::NotAllowed("a.test".into()));
+        assert_eq!(public(&format!("a.test {address}"), "sip:u@a.test"), refused, "{address}");
+        let by_srv = format!("_sip._udp.a.test SRV 0 0 7000 h.a.test.\nh.a.test {address}");
+        assert_eq!(public(&by_srv, "sip:u@a.test"), refused, "{address}");
+    }
+    let no_port = "_sip._udp.a.test SRV 0 0 0 h.a.test.\nh.a.test A 192.0.2.1";
+    let refused = Err(LookupFault::NotAllowed("a.test".into()));
+    assert_eq!(public(no_port, "sip:u@a.test"), refused);
+    // A trunk's own host may be anywhere but nowhere.
+    let named = Targets::Public(vec!["a.test".into()]);
+    assert_eq!(find("a.test A 127.0.0.1", "sip:u@a.test", &named), ok(&["udp 127.0.0.1:5060"]));
+    assert!(find("a.test A 0.0.0.0", "sip:u@a.test", &named).is_err());
+}
+
+#[test]
 fn a_zone_of_a_thousand_targets_is_cut_short() {
     let mut zone = String::new();
     for at in 0..200 {

@@ -6,29 +6,25 @@ pub(crate) mod stun;
 
 use std::net::IpAddr;
 
+use gateway_core::reachable::Kind;
+
 /// Whether a peer may name this address as its own: not one that leads back into this host, to a whole group, or
 /// to what only a link of this host can reach (security row 18).
 pub(crate) fn may_be_sent_to(ip: IpAddr, allow_loopback: bool) -> bool {
-    let ip = ip.to_canonical();
-    if ip.is_loopback() {
-        return allow_loopback;
+    match Kind::of(ip) {
+        Kind::Public | Kind::Shared | Kind::Private => true,
+        Kind::Loopback => allow_loopback,
+        Kind::LinkLocal
+        | Kind::Reserved
+        | Kind::Broadcast
+        | Kind::Multicast
+        | Kind::Unspecified => false,
     }
-    let is_link_local = match ip {
-        IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast() || v4.octets()[0] == 0,
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
-    };
-    !(ip.is_unspecified() || ip.is_multicast() || is_link_local)
 }
 
 /// Whether an address means nothing outside the network it was given in (RFC 1918, RFC 6598, RFC 4193).
 pub(crate) fn is_private(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(v4) => {
-            let is_shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
-            v4.is_private() || v4.is_loopback() || v4.is_link_local() || is_shared
-        }
-        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_loopback() || v6.is_unicast_link_local(),
-    }
+    Kind::of(ip).is_local()
 }
 
 #[cfg(test)]
@@ -48,6 +44,9 @@ mod tests {
             "fe80::1",
             "ff02::1",
             "::ffff:127.0.0.1",
+            "64:ff9b::127.0.0.1",
+            "2002:7f00:1::",
+            "240.0.0.1",
         ] {
             assert!(!may_be_sent_to(ip.parse().unwrap(), false), "{ip}");
         }

@@ -12,6 +12,7 @@ use crate::agent::dial::{Place, Way, Wish};
 use crate::config::LOCAL_TRUNK;
 use crate::line::{Asker, ErrandId, Output, Owner};
 use crate::message::{Ids, Letter, handover};
+use crate::reach::{judge, permitted};
 use crate::registrar::place;
 use crate::stack::MAX_DATAGRAM_REQUEST_BYTES;
 use crate::stack::flow::{Flow, Target, Transport};
@@ -246,6 +247,12 @@ impl Agent {
         now: Instant,
     ) {
         let Some(errand) = self.post.errands.get_mut(&id) else { return };
+        let reach = self.stack.advertised().reach();
+        let is_of_trunk = self.trunks.contains_key(&errand.trunk);
+        let found = found.and_then(|targets| {
+            permitted(targets, |target| judge(reach, target, is_of_trunk))
+                .map_err(|why| why.to_string())
+        });
         let targets = match found {
             Ok(targets) => targets,
             Err(why) => {

@@ -21,7 +21,7 @@ pub(super) fn message_request(body: &str) -> Request {
     message
 }
 
-fn dispatch(trunk: &str, contact: Option<String>) -> Dispatch {
+pub(super) fn dispatch(trunk: &str, contact: Option<String>) -> Dispatch {
     Dispatch {
         delivery: DeliveryId(3),
         attempt: 0,
@@ -88,11 +88,11 @@ impl Scene {
         self.tell(Command::Settle(id, Settlement::Taken(ID, status, CONVERSATION)));
     }
 
-    fn send(&mut self, dispatch: &Dispatch) {
+    pub(super) fn send(&mut self, dispatch: &Dispatch) {
         self.tell(Command::Send(Box::new(dispatch.clone())));
     }
 
-    fn handovers(&mut self) -> Vec<Handover> {
+    pub(super) fn handovers(&mut self) -> Vec<Handover> {
         let handover = |output| match output {
             Output::Event(Event::Sent(DeliveryId(3), handover)) => Some(handover),
             Output::Event(_) | Output::Incoming(_) | Output::Message(..) | Output::Resolve(..) => {

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use gateway_core::reachable::Reachable;
 use serde::{Deserialize, Serialize};
 
 use super::{Dialog, DialogId};
@@ -44,7 +46,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// Makes the dialog again; `None` when the snapshot is damaged. Its next CSeq leaves room for
     /// requests sent after the snapshot was written.
-    pub fn revive(&self) -> Option<Dialog> {
+    pub fn revive(&self, reach: &Arc<Reachable>) -> Option<Dialog> {
         let local = NameAddr::parse(&self.local)?;
         let remote = NameAddr::parse(&self.remote)?;
         let id = DialogId {
@@ -71,8 +73,10 @@ impl Snapshot {
                 server_name: self.server_name.clone(),
             },
             source: self.address,
-            is_proxied: true,
+            // The address was decided on when the peer was there.
+            is_proxied: false,
             is_ours: self.is_ours,
+            reach: Arc::clone(reach),
         })
     }
 }

@@ -96,7 +96,8 @@ fn refused(socket: &UdpSocket) -> Vec<SocketAddr> {
     remotes
 }
 
-fn to_std(address: &SockaddrStorage) -> Option<SocketAddr> {
+/// A socket address of the system as one of the library.
+pub(super) fn to_std(address: &SockaddrStorage) -> Option<SocketAddr> {
     let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::V4(SocketAddrV4::from(*v4)));
     v4.or_else(|| address.as_sockaddr_in6().map(|v6| SocketAddr::V6(SocketAddrV6::from(*v6))))
 }

@@ -4,6 +4,11 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gateway_core::reachable::Reachable;
+use nix::ifaddrs::getifaddrs;
+
+use super::datagram::to_std;
+
 /// Listeners, certificates and limits.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -29,6 +34,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// How long a connection may be silent.
     pub idle: Duration,
+    /// What decides where we may send; the sockets add where they listen.
+    pub reach: Reachable,
 }
 
 impl Default for Settings {
@@ -45,6 +52,7 @@ impl Default for Settings {
             max_connections_per_source: 64,
             max_connections: 8_192,
             idle: Duration::from_secs(1_800),
+            reach: Reachable::default(),
         }
     }
 }
@@ -65,6 +73,17 @@ impl Settings {
             None => bound,
         }
     }
+}
+
+/// The addresses of this host as they are now. Without the list, the bound and the advertised
+/// addresses are all that is known.
+pub(super) fn host_addresses() -> Vec<IpAddr> {
+    let interfaces = getifaddrs().map(Iterator::collect::<Vec<_>>).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the addresses of this host are not known");
+        Vec::new()
+    });
+    let addresses = interfaces.iter().filter_map(|interface| interface.address.as_ref());
+    addresses.filter_map(|address| to_std(address).map(|address| address.ip())).collect()
 }
 
 /// Asks the routing table by connecting a datagram socket, which sends nothing.

@@ -1,0 +1,271 @@
+//! No spelling and no length of a refused number reaches a provider; honest numbers do, in one form.
+
+use super::*;
+use proptest::sample::select;
+
+/// Numbers that are refused in Denmark without a rule that names or allows them.
+const REFUSED: [&str; 8] = [
+    "+4590112233",
+    "+449098790000",
+    "+19765550123",
+    "+870776123456",
+    "+882161234567",
+    "+442079460018",
+    "112",
+    "911",
+];
+
+const RULES: [&str; 3] = [
+    "[[route]]\nmatch = \"*\"\ntrunk = \"sip.pbx\"\n",
+    "[[route]]\nmatch = \"+45*\"\ntrunk = \"sip.pbx\"\n[[route]]\nregex = '.*'\ntrunk = \"sip.pbx\"\n",
+    "[[route]]\nmatch = \"*\"\ntrunk = \"sip.pbx\"\nallow = [\"unknown\"]\n",
+];
+
+fn leaves(house: &House, inquiry: &Inquiry, purpose: Purpose) -> Vec<String> {
+    let routes = house.resolve_for(inquiry, None, purpose).routes;
+    routes.iter().map(|route| shown(&route.route)).filter(|to| to.contains("sip.pbx")).collect()
+}
+
+/// Typed into the page, and dialled at a phone if it is an address.
+fn leaves_anyhow(house: &House, text: &str) -> Vec<String> {
+    let from_phone = text
+        .parse::<Address>()
+        .ok()
+        .map(|to| Inquiry { to, ..inquiry(Some("alice"), "sip.local", "procom:unread") });
+    let all = [typing("alice", text)].into_iter().chain(from_phone);
+    all.flat_map(|inquiry| {
+        [Purpose::Call, Purpose::Message].map(|purpose| leaves(house, &inquiry, purpose)).concat()
+    })
+    .collect()
+}
+
+/// Writes digits in one of the ways that people and attackers know.
+fn spell(digits: &str, way: usize, at: usize) -> String {
+    let at = 1 + at % (digits.len() - 1).max(1);
+    let (front, back) = digits.split_at(at.min(digits.len()));
+    let international = digits.replacen('+', "00", 1);
+    let full_width = |c: char| match c {
+        '+' => '\u{ff0b}',
+        digit => char::from_u32(0xff10 + digit.to_digit(10).unwrap()).unwrap(),
+    };
+    let arabic = |c: char| match c.to_digit(10) {
+        Some(value) => char::from_u32(0x660 + value).unwrap(),
+        None => c,
+    };
+    match way {
+        0 => digits.to_owned(),
+        1 => international,
+        2 => format!("tel:{digits}"),
+        3 => format!("tel:{front}-{back}"),
+        4 => format!("sip:{digits}@gw.test"),
+        5 => format!("sip:{front}-{back}@gw.test;user=phone"),
+        6 => format!("sip:{}@gw.test", digits.replacen('+', "%2B", 1)),
+        7 => format!("sip:{digits};ext=9@elsewhere.test"),
+        8 => format!("sip:{front}%20{back}@elsewhere.test"),
+        9 => format!("procom:{front}-{back}"),
+        10 => format!("procom:{front}%20{back}"),
+        11 => format!("im:{front}.{back}@elsewhere.test"),
+        12 => format!("xmpp:{front}-{back}@gw.test"),
+        13 => format!("sms:{digits}?body=x"),
+        14 => format!("sip:{front}({back})@elsewhere.test"),
+        15 => digits.chars().map(full_width).collect(),
+        16 => digits.chars().map(arabic).collect(),
+        17 => format!("sip:{front}%E2%80%8D{back}@elsewhere.test"),
+        18 => format!("{front}\u{200d}{back}"),
+        19 => format!("*21*{digits}#"),
+        20 => format!("**61*{international}*11*20#"),
+        21 => format!("sip:*21*{digits}%23@elsewhere.test"),
+        22 => format!("{front} /{back}"),
+        23 => format!("sip:{front}%2520{back}@elsewhere.test"),
+        24 => format!("sip:{front}%C2%AD{back}@gw.test"),
+        25 => format!("procom:{}", international),
+        26 => format!("sip:{digits}x1@elsewhere.test"),
+        27 => format!("sip:{international}@gw.test;user=phone"),
+        28 => format!("#31#{digits}"),
+        29 => format!("sip:{digits},,1@elsewhere.test"),
+        30 => digits.trim_start_matches('+').to_owned(),
+        _ => format!("tel:{digits};phone-context=+45"),
+    }
+}
+
+const WAYS: usize = 32;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    #[test]
+    fn no_spelling_and_no_length_of_a_refused_number_reaches_a_provider(
+        number in select(&REFUSED[..]),
+        length in -2_isize..=4,
+        surplus in "[0-9]{4}",
+        (way, at) in (0..WAYS, 0_usize..16),
+        rules in 0..RULES.len(),
+    ) {
+        let keep = number.len().saturating_add_signed(length.min(0)).max(1);
+        let digits = format!("{}{}", &number[..keep], &surplus[..length.max(0).unsigned_abs()]);
+        // One or two digits alone resemble nothing, nor does an incomplete number without its +,
+        // where a rule allows what no plan knows. And a number that a plan knows is what it is:
+        // 112 with digits behind it can be a subscriber in some country.
+        let is_short = digits.len() < 3 || (way == 30 && length < 0 && rules == 2);
+        let text = spell(&digits, way, at);
+        let house = House::new(RULES[rules], "");
+        let left = leaves_anyhow(&house, &text);
+        let is_known = |to: &String| {
+            let number = reading::read(to.rsplit(' ').next().unwrap(), &house.plan.home);
+            number.is_ok_and(|reading| {
+                reading.number.is_some_and(|it| it.is_valid && it.class == reading::Class::National)
+            })
+        };
+        let is_fine = is_short || left.iter().all(is_known);
+        prop_assert!(is_fine, "{}: {:?}", text, left);
+        prop_assert!(left.is_empty() || number.len() == 3 || length < 0 || way == 30, "{}", text);
+    }
+
+    #[test]
+    fn every_spelling_of_an_honest_number_reaches_the_provider_in_one_form(
+        number in select(&["+4532123456", "+4570101010", "+4580123456"][..]),
+        (way, at) in (0..WAYS, 0_usize..16),
+    ) {
+        let text = spell(number, way, at);
+        let house = House::new(RULES[0], "");
+        let left = leaves_anyhow(&house, &text);
+        let in_code = [19, 20, 21, 28].contains(&way);
+        // Two escapes within one another are none of a number's; letters nobody sees are not typed.
+        // An international number has no context, and without + it is another number.
+        let is_refused = [8, 18, 23, 26, 30, 31].contains(&way);
+        let form = format!("tel:{number}");
+        prop_assert!(left.iter().all(|to| in_code || to.ends_with(&form)), "{}: {:?}", text, left);
+        prop_assert!(is_refused || [11, 12].contains(&way) || !left.is_empty(), "{}", text);
+    }
+}
+
+#[test]
+fn what_has_digits_and_is_no_number_does_not_go_to_a_provider_unless_named() {
+    let house = House::new(RULES[0], "");
+    for text in ["sip:agent007@elsewhere.test", "procom:room-1234a", "x0045901122334", "9p0112233"]
+    {
+        let (cause, why) = house.routes(text).unwrap_err();
+        assert_eq!(cause, Cause::Forbidden, "{text}");
+        assert!(why.contains("digits"), "{text}: {why}");
+    }
+    let named = House::new("[[route]]\nmatch = \"agent007\"\ntrunk = \"sip.pbx\"\n", "");
+    assert_eq!(named.routes("agent007"), ok(&["sip.pbx procom:agent007"]));
+    assert_eq!(house.routes("sip:info@elsewhere.test"), ok(&["sip.pbx sip:info@elsewhere.test"]));
+}
+
+#[test]
+fn numbers_that_no_plan_knows_need_a_rule_that_says_so() {
+    let house = House::new(RULES[0], "");
+    let unknown = ["+4511110000", "1234", "00882161234", "9011223344", "+45321234567", "*21*1234#"];
+    for text in unknown {
+        let (cause, why) = house.routes(text).unwrap_err();
+        assert_eq!(cause, Cause::Forbidden, "{text}");
+        assert!(why.contains("plan knows") || why.contains("premium"), "{text}: {why}");
+    }
+    let allowing = House::new(RULES[2], "");
+    assert_eq!(allowing.routes("+4511110000"), ok(&["sip.pbx tel:+4511110000"]));
+    assert!(allowing.routes("9011223344").unwrap_err().1.contains("resembles"), "premium and two");
+    assert_eq!(house.routes("*43#"), ok(&["sip.pbx tel:*43#"]));
+}
+
+#[test]
+fn a_pbx_takes_names_and_extensions_as_they_are_and_no_premium_numbers() {
+    let mut house = House::new(RULES[0], "");
+    house.plan.name_trunks = ["sip.pbx".to_owned()].into();
+    for (text, to) in [
+        ("1234", "tel:1234"),
+        ("sip:agent007@elsewhere.test", "sip:agent007@elsewhere.test"),
+        ("sip:2-01@elsewhere.test", "sip:2-01@elsewhere.test"),
+        ("9011", "tel:9011"),
+    ] {
+        assert_eq!(house.routes(text), ok(&[&format!("sip.pbx {to}")]), "{text}");
+    }
+    for text in
+        ["+4590112233", "90112233", "112", "sip:+45-90112233@elsewhere.test", "0044 20 79460018"]
+    {
+        assert_eq!(house.routes(text).unwrap_err().0, Cause::Forbidden, "{text}");
+    }
+}
+
+#[test]
+fn a_refusal_of_one_spelling_refuses_them_all() {
+    for deny in [
+        "prefix = \"+4532\"",
+        "prefix = \"32\"",
+        "prefix = \"004532\"",
+        "match = \"32*\"",
+        "match = \"+45321*\"",
+        "match = \"0045321*\"",
+        "match = \"+4532123456\"",
+        "range = \"+4532120000 - +4532129999\"",
+        "regex = '32\\d+'",
+    ] {
+        let rules = format!("[[route]]\n{deny}\ndeny = \"not there\"\n{}", RULES[2]);
+        let house = House::new(&rules, "");
+        for text in [
+            "+4532123456",
+            "32123456",
+            "0045 32123456",
+            "sip:+45-32123456@gw.test",
+            "sip:0045(32)123456@elsewhere.test",
+            "+45321234567",
+            "321234567",
+            "*21*32123456#",
+            "+45032123456",
+        ] {
+            let refused = house.routes(text);
+            assert_eq!(refused, Err((Cause::Forbidden, "not there".into())), "{deny}: {text}");
+        }
+        assert!(house.routes("+4533123456").is_ok(), "{deny}");
+    }
+}
+
+#[test]
+fn what_a_rule_makes_of_a_number_is_judged_too() {
+    let outside = House::new(
+        "[[route]]\nregex = '9(.*)'\nrewrite = \"$1\"\ntrunk = \"sip.pbx\"\n\
+         [[route]]\nprefix = \"0\"\nstrip = 1\ntrunk = \"sip.pbx\"\n",
+        "",
+    );
+    assert_eq!(outside.routes("9 32123456"), ok(&["sip.pbx tel:32123456"]));
+    for text in ["9 90112233", "9 004590112233", "9 112", "0 90112233", "0 911", "9 901122334"] {
+        assert_eq!(outside.routes(text).unwrap_err().0, Cause::Forbidden, "{text}");
+    }
+    let tech = House::new(
+        "[[route]]\nprefix = \"+45\"\nstrip = 1\nprepend = \"7777\"\ntrunk = \"sip.pbx\"\n",
+        "",
+    );
+    assert_eq!(tech.routes("32123456"), ok(&["sip.pbx tel:77774532123456"]));
+    assert!(tech.routes("+45901122334").is_err());
+}
+
+#[test]
+fn contacts_and_enum_cannot_disguise_a_number() {
+    let mut house = House::new(RULES[0], "");
+    let eve = Contact::new("Eve").with("sip:+45-90112233@elsewhere.test", 1);
+    house.plan.contacts = Arc::new(Contacts::new(vec![eve]));
+    assert_eq!(house.routes("Eve").unwrap_err().0, Cause::Forbidden);
+    let zone = r#"6.5.4.3.2.1.2.3.5.4.e164.example NAPTR 10 10 "u" "E2U+sip" "!^.*$!sip:+45%2090112233@x.test!" ."#;
+    let mut house = enum_house("", zone);
+    house.plan.enum_sip_trunk = Some("sip.pbx".into());
+    assert_eq!(house.routes("32123456").unwrap_err().0, Cause::Forbidden);
+}
+
+#[test]
+fn a_number_at_the_host_of_a_trunk_is_charged_as_by_the_trunk() {
+    let rules = "[[route]]\nmatch = \"sip:*\"\ntrunk = \"sip.direct\"\n";
+    let mut house = House::new(rules, "provider.test A 192.0.2.1\nother.test A 192.0.2.2");
+    house.plan.trunk_hosts = ["provider.test".to_owned()].into();
+    for text in ["sip:+4590112233@provider.test", "sip:0045-90112233@PROVIDER.test:5062"] {
+        assert_eq!(house.routes(text).unwrap_err().0, Cause::Forbidden, "{text}");
+    }
+    assert_eq!(
+        house.routes("sip:+45-32123456@provider.test"),
+        ok(&["sip.direct sip:+4532123456@provider.test"])
+    );
+    assert_eq!(
+        house.routes("sip:90112233@other.test"),
+        ok(&["sip.direct sip:90112233@other.test"]),
+        "that is an address there, and costs nothing here"
+    );
+}
