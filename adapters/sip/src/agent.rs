@@ -242,7 +242,7 @@ impl Agent {
 
     /// The next thing to tell or ask.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.out.pop_front()
+        stack::pop(&mut self.out)
     }
 
     /// Takes a command of the switchboard.

@@ -292,7 +292,7 @@ impl Stack {
 
 /// Takes the first of a queue. A queue that a burst has made long gives its memory back when it is
 /// empty.
-fn pop<T>(queue: &mut VecDeque<T>) -> Option<T> {
+pub(crate) fn pop<T>(queue: &mut VecDeque<T>) -> Option<T> {
     let first = queue.pop_front();
     if queue.is_empty() && queue.capacity() > SMALL_QUEUE {
         queue.shrink_to(0);
