@@ -32,6 +32,7 @@ use gateway_core::{AccountId, Cause};
 use crate::config::{DialplanConfig, Targets};
 use crate::contacts::{Contact, ContactFault, Contacts};
 use crate::explain::{Node, Step};
+use crate::lookup::sip::SipQuery;
 use crate::lookup::{Answers, Desk, Question};
 use crate::rank::{self, RankedRoute};
 use crate::reach::Reach;
@@ -73,8 +74,8 @@ pub struct Dialplan {
     /// Trunks that know names and extensions of their own, like a PBX: what no numbering plan knows
     /// goes out by them as it is.
     pub name_trunks: BTreeSet<String>,
-    /// The hosts of trunks: a number that goes there directly is charged as by the trunk.
-    pub trunk_hosts: BTreeSet<String>,
+    /// The servers of trunks: a number that goes there directly is charged as by the trunk.
+    pub trunk_servers: Vec<SipQuery>,
 }
 
 impl Default for Dialplan {
@@ -92,7 +93,7 @@ impl Default for Dialplan {
             ring_limit: Duration::from_secs(60),
             targets: Targets::Public(Vec::new()),
             name_trunks: BTreeSet::new(),
-            trunk_hosts: BTreeSet::new(),
+            trunk_servers: Vec::new(),
         }
     }
 }

@@ -140,24 +140,34 @@ impl Dialled {
                 address.name().to_owned()
             }
         };
+        if let Some(context) = address.param("phone-context").flatten() {
+            return uri::in_context(&name, context, home).map_or(Self::Garbled, Self::Number);
+        }
         match number::spelled(&name) {
             number::Spelled::Digits(digits) => match number::read(&digits, home) {
                 Ok(number) => Self::Number(number),
                 Err(_) => Self::Garbled,
             },
             number::Spelled::Garbled => Self::Garbled,
-            number::Spelled::Name => Self::Name,
+            // Emergency numbers of two digits.
+            number::Spelled::Name => match number::read_garbled(&name, home) {
+                Some(number) if number.class == Class::Emergency => Self::Garbled,
+                Some(_) | None => Self::Name,
+            },
         }
+    }
+
+    /// The number in an address that is garbled, if its digits alone are one.
+    #[must_use]
+    pub fn beneath(address: &Address, home: &Home) -> Option<Number> {
+        number::read_garbled(address.name(), home)
     }
 }
 
 /// The digits of a typed number, as rules see them; `None` where the text is no number.
 #[must_use]
 pub fn typed_digits(text: &str) -> Option<String> {
-    match number::spelled(text) {
-        number::Spelled::Digits(digits) => Some(digits),
-        number::Spelled::Garbled | number::Spelled::Name => None,
-    }
+    number::typed(text)
 }
 
 /// Loads the numbering plans, which takes a while the first time: better now than in the first call.

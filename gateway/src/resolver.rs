@@ -42,18 +42,23 @@ pub async fn serve(mut lookups: mpsc::Receiver<Lookup>, explainer: Explainer) {
 }
 
 async fn resolve(query: &Query, planning: &Planning) -> Result<Vec<Target>, String> {
-    let query = SipQuery {
-        host: query.host.clone(),
-        port: query.port,
-        transport: query.transport.map(spoken),
-        is_secure: query.is_secure,
-    };
+    let query = wanted(query);
     let policy = &planning.dialplan.targets;
     let found =
         sip_targets(&query, policy, seed(), planning.names.as_ref(), planning.budget()).await;
     found
         .map(|targets| targets.into_iter().map(target).collect())
         .map_err(|fault| fault.to_string())
+}
+
+/// A question of an adapter, as the dialplan takes it.
+pub(crate) fn wanted(query: &Query) -> SipQuery {
+    SipQuery {
+        host: query.host.clone(),
+        port: query.port,
+        transport: query.transport.map(spoken),
+        is_secure: query.is_secure,
+    }
 }
 
 fn target(found: sip::Target) -> Target {

@@ -17,6 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use gateway_adapter::Query;
 use gateway_core::media::{Profile, Protection};
 use gateway_core::{AccountId, TrunkId};
 use serde::{Deserialize, Serialize};
@@ -255,13 +256,28 @@ impl TrunkConfig {
         Uri::parse(&self.server).filter(|uri| matches!(uri.scheme(), Scheme::Sip | Scheme::Sips))
     }
 
+    /// Where it may be found: its server, its domain, its peers.
+    pub fn places(&self) -> Vec<Query> {
+        let place = |host: String| Query { host, port: None, transport: None, is_secure: false };
+        let server = self.server().and_then(|uri| {
+            Some(Query {
+                host: uri.host()?,
+                port: uri.port(),
+                transport: uri.transport().map(Into::into),
+                is_secure: uri.scheme() == Scheme::Sips,
+            })
+        });
+        let peers = self.peers.iter().map(|peer| place(peer.to_string()));
+        server.into_iter().chain(self.domain.clone().map(place)).chain(peers).collect()
+    }
+
     /// The host of `server`; `None` when that is no SIP address.
     pub fn host(&self) -> Option<String> {
         self.server()?.host()
     }
 
     /// The host of its addresses.
-    pub fn domain(&self) -> String {
+    pub(crate) fn domain(&self) -> String {
         let server = self.server().and_then(|uri| uri.host());
         self.domain.clone().or(server).unwrap_or_default()
     }

@@ -8,10 +8,17 @@
 //! A provider dials what looks like a number to it. So what goes out to one is the number that was
 //! read and judged, never the text it was read from; and what has digits but cannot be read stays.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use gateway_core::Address;
 
 use super::pursue::{Lead, Pursuit};
 use super::{DIRECT_TRUNK, Dialplan};
+use crate::config::Targets;
+use crate::explain::Node;
+use crate::lookup::Found;
+use crate::lookup::sip::{self, Target};
 use crate::reading::{Dialled, Number};
 use crate::rules::{Match, Objection, unruled};
 
@@ -33,13 +40,22 @@ impl Dialplan {
     /// What a trunk dials, where this is the address. A number at the host of a trunk is charged
     /// like one by the trunk.
     fn takes(&self, trunk: &str, address: &Address) -> Takes {
-        let is_charged = address.host.as_ref().is_some_and(|host| self.trunk_hosts.contains(host));
+        let host = address.host.as_deref().map(plain);
+        let is_charged =
+            host.is_some_and(|host| self.trunk_servers.iter().any(|it| plain(&it.host) == host));
         match (trunk == DIRECT_TRUNK, self.name_trunks.contains(trunk)) {
             (true, _) if !is_charged => Takes::Addresses,
             (false, true) => Takes::Names,
             (true | false, _) => Takes::Numbers,
         }
     }
+}
+
+/// One form of a host: without the dot at its end, without brackets, in lower case.
+fn plain(host: &str) -> String {
+    let host = host.trim_matches(['[', ']']).trim_end_matches('.');
+    let ip = host.parse::<IpAddr>().map(|ip| ip.to_canonical().to_string());
+    ip.unwrap_or_else(|_| host.to_lowercase())
 }
 
 impl Pursuit<'_, '_> {
@@ -59,7 +75,7 @@ impl Pursuit<'_, '_> {
         }
         match self.charged(lead) {
             Dialled::Name => Ok(lead.address.clone()),
-            Dialled::Garbled if takes == Takes::Names => Ok(lead.address.clone()),
+            Dialled::Garbled if takes == Takes::Names => self.outgoing_garbled(lead, found),
             Dialled::Garbled if found.is_some_and(Match::names_all) => Ok(lead.address.clone()),
             Dialled::Garbled => Err(GARBLED.to_owned()),
             Dialled::Number(number) if takes == Takes::Names => {
@@ -74,11 +90,71 @@ impl Pursuit<'_, '_> {
         }
     }
 
+    /// What is to be dialled directly, where the servers that were found are those of a trunk by
+    /// whatever name; `None` where they are others, or where this is no number.
+    pub(super) fn outgoing_to_servers(
+        &mut self,
+        node: &mut Node,
+        lead: &Lead,
+        found: Option<&Match<'_>>,
+        targets: &[Target],
+    ) -> Found<Option<Result<Address, String>>> {
+        let number = match self.charged(lead) {
+            Dialled::Name => return Ok(None),
+            Dialled::Garbled => None,
+            Dialled::Number(number) => Some(number),
+        };
+        let servers = self.servers_of_trunks(node)?;
+        if !targets.iter().any(|target| servers.contains(&target.address.ip().to_canonical())) {
+            return Ok(None);
+        }
+        let Some(number) = number else { return Ok(Some(Err(GARBLED.to_owned()))) };
+        Ok(Some(self.outgoing_number(lead, &number, found, DIRECT_TRUNK)))
+    }
+
+    /// The addresses of all trunks. One whose name leads nowhere now has none.
+    fn servers_of_trunks(&mut self, node: &mut Node) -> Found<BTreeSet<IpAddr>> {
+        let plan = self.plan;
+        let mut servers = BTreeSet::new();
+        let mut result = Ok(());
+        for query in &plan.trunk_servers {
+            if let Ok(ip) = plain(&query.host).parse::<IpAddr>() {
+                servers.insert(ip.to_canonical());
+                continue;
+            }
+            let named = Targets::Public(vec![query.host.clone()]);
+            // All of them are asked for together.
+            match sip::targets(self.desk, node, query, &named) {
+                Ok(Ok(found)) => {
+                    servers.extend(found.iter().map(|target| target.address.ip().to_canonical()));
+                }
+                Ok(Err(_)) => {}
+                Err(pending) => result = Err(pending),
+            }
+        }
+        result.map(|()| servers)
+    }
+
     /// The number that a trunk would be charged for, if this is one.
     pub(super) fn charged(&self, lead: &Lead) -> Dialled {
         match &lead.number {
             Some(number) => Dialled::Number(number.clone()),
             None => Dialled::of(&lead.address, &self.plan.home),
+        }
+    }
+
+    /// What a PBX may make of a name with digits: an extension of its own, or the number beneath.
+    fn outgoing_garbled(&self, lead: &Lead, found: Option<&Match<'_>>) -> Result<Address, String> {
+        let beneath = Dialled::beneath(&lead.address, &self.plan.home);
+        let objection = beneath.as_ref().and_then(|number| match found {
+            Some(found) => found.objection_to_class(number),
+            None => unruled(number),
+        });
+        match objection {
+            Some(objection) => Err(objection.to_string()),
+            // What is escaped twice could be read twice.
+            None if lead.address.name().contains('%') => Err(GARBLED.to_owned()),
+            None => Ok(lead.address.clone()),
         }
     }
 

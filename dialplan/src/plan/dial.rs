@@ -5,17 +5,31 @@ use gateway_core::route::{LegRoute, Require, Route};
 use gateway_core::{Address, Cause, Scheme, TrunkId};
 
 use super::DIRECT_TRUNK;
-use super::pursue::{Pursuit, Way};
+use super::pursue::{Lead, Pursuit, Way};
 use crate::explain::Node;
 use crate::lookup::sip::{self, SipQuery, Target, Transport};
 use crate::lookup::{Failure, Found, LookupFault, Proof};
 use crate::rank::{self, RankedRoute};
-use crate::rules::{Action, Choice};
+use crate::rules::{Action, Choice, Match};
 
 impl Pursuit<'_, '_> {
-    /// One trunk dials one address.
-    pub(super) fn dial(&mut self, node: &mut Node, leg: Leg<'_>, way: &Way) -> Found<()> {
-        let trunk = TrunkId::from(leg.choice.trunk.as_str());
+    /// One trunk dials what may leave by it.
+    pub(super) fn dial(
+        &mut self,
+        node: &mut Node,
+        lead: &Lead,
+        via: Via<'_>,
+        way: &Way,
+    ) -> Found<()> {
+        let trunk = TrunkId::from(via.choice.trunk.as_str());
+        let to = match self.outgoing(lead, via.found, trunk.as_str()) {
+            Ok(to) => to,
+            Err(why) => {
+                self.refuse_charge(node, &trunk, &why);
+                return Ok(());
+            }
+        };
+        let leg = Leg { to, choice: via.choice, cost: via.cost, action: via.action() };
         let Some(profiles) = self.asking.reach.trunk(&trunk) else {
             node.note(format!("the trunk {trunk} is not connected"));
             let why = format!("the trunk {trunk} is not connected now");
@@ -34,6 +48,15 @@ impl Pursuit<'_, '_> {
                     return Ok(());
                 }
             };
+            if let Some(charged) = self.outgoing_to_servers(node, lead, via.found, &targets)? {
+                match charged {
+                    Ok(charged) => to = charged,
+                    Err(why) => {
+                        self.refuse_charge(node, &trunk, &why);
+                        return Ok(());
+                    }
+                }
+            }
             secure(&targets, require, &mut to);
             usable = usable_over(&targets, require, usable);
             notes.extend(notes_of(&targets));
@@ -51,6 +74,11 @@ impl Pursuit<'_, '_> {
         let (tier, cost) = (way.tier, leg.choice.cost.unwrap_or(leg.cost));
         self.add(RankedRoute { route, level, cost, notes, tier, batch });
         Ok(())
+    }
+
+    fn refuse_charge(&mut self, node: &mut Node, trunk: &TrunkId, why: &str) {
+        node.note(format!("nothing leaves by {trunk}: {why}"));
+        self.refuse(Cause::Forbidden, why);
     }
 
     /// Where a SIP address leads (RFC 3263).
@@ -80,12 +108,25 @@ impl Pursuit<'_, '_> {
     }
 }
 
-/// What a trunk is asked to dial, and by which rule.
-pub(super) struct Leg<'l> {
-    pub(super) to: Address,
-    pub(super) choice: &'l Choice,
+/// A trunk that may dial, and the rule that says so.
+pub(super) struct Via<'v> {
+    pub(super) choice: &'v Choice,
     pub(super) cost: u32,
-    pub(super) action: Option<&'l Action>,
+    pub(super) found: Option<&'v Match<'v>>,
+}
+
+impl<'v> Via<'v> {
+    fn action(&self) -> Option<&'v Action> {
+        self.found.map(|found| found.action)
+    }
+}
+
+/// What a trunk is asked to dial, and by which rule.
+struct Leg<'l> {
+    to: Address,
+    choice: &'l Choice,
+    cost: u32,
+    action: Option<&'l Action>,
 }
 
 fn is_tls(target: &Target) -> bool {

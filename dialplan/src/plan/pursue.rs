@@ -10,7 +10,7 @@ use gateway_core::route::Require;
 use gateway_core::security::Level;
 use gateway_core::{Address, Cause, Scheme};
 
-use super::dial::Leg;
+use super::dial::Via;
 use super::{Asking, Dialplan, Purpose};
 use crate::contacts::{self, Contact, Named};
 use crate::explain::{Node, Step};
@@ -52,13 +52,6 @@ pub(super) struct Lead {
     pub(super) address: Address,
     pub(super) number: Option<Number>,
     dialled: String,
-}
-
-/// A trunk that may dial, and the rule that says so.
-struct Via<'v> {
-    choice: &'v Choice,
-    cost: u32,
-    found: Option<&'v Match<'v>>,
 }
 
 /// A resolution under way.
@@ -299,7 +292,7 @@ impl<'p, 'd> Pursuit<'p, 'd> {
             if let Some(trunk) = &path.granted {
                 let choice = Choice { trunk: trunk.clone(), weight: 1, cost: None };
                 let via = Via { choice: &choice, cost: 0, found: None };
-                result = self.dial_by(node, lead, via, &path.way).and(result);
+                result = self.dial(node, lead, via, &path.way).and(result);
             }
         }
         if path.granted.is_some() && !is_denied {
@@ -355,25 +348,9 @@ impl<'p, 'd> Pursuit<'p, 'd> {
         let mut draws = self.desk.draws(&format!("rule {}", found.order));
         for choice in found.action.ordered(found.cost, &mut draws) {
             let via = Via { choice, cost: found.cost, found: Some(found) };
-            result = self.dial_by(node, lead, via, &path.way).and(result);
+            result = self.dial(node, lead, via, &path.way).and(result);
         }
         result
-    }
-
-    /// One trunk dials what may leave by it.
-    fn dial_by(&mut self, node: &mut Node, lead: &Lead, via: Via<'_>, way: &Way) -> Found<()> {
-        let trunk = via.choice.trunk.as_str();
-        match self.outgoing(lead, via.found, trunk) {
-            Ok(to) => {
-                let action = via.found.map(|found| found.action);
-                self.dial(node, Leg { to, choice: via.choice, cost: via.cost, action }, way)
-            }
-            Err(why) => {
-                node.note(format!("nothing leaves by {trunk}: {why}"));
-                self.refuse(Cause::Forbidden, &why);
-                Ok(())
-            }
-        }
     }
 
     fn by_enum(&mut self, node: &mut Node, lead: &Lead, path: &Path) -> Found<()> {

@@ -195,9 +195,7 @@ pub(super) fn read_with_extension(
 /// Reads a number by the plan of the home country.
 pub(super) fn read(text: &str, home: &Home) -> Result<Number, Refusal> {
     let text: String = text.trim().chars().map(ascii).collect();
-    // `+44 (0)20 ...`: the trunk prefix in brackets is not dialled after a country code.
-    let text = if text.starts_with('+') { text.replace("(0)", "") } else { text };
-    let digits = digits(&text)?;
+    let digits = digits(&without_bracketed_zero(&text))?;
     if digits.contains(['*', '#']) {
         return match digits.starts_with('+') {
             true => Err(Refusal::new(0, "a number with a country code has no * and no #")),
@@ -220,6 +218,33 @@ pub(super) fn read(text: &str, home: &Home) -> Result<Number, Refusal> {
         return Ok(plan::international(digits, home));
     }
     Ok(plan::national(digits, home))
+}
+
+/// `+44 (0)20 ...`: the trunk prefix in brackets is not dialled after a country code. Elsewhere it is
+/// a digit like any other.
+fn without_bracketed_zero(text: &str) -> String {
+    match text.split_once("(0)") {
+        Some((code, rest)) if digits(code).is_ok_and(|code| plan::is_country_code(&code)) => {
+            format!("{code}{rest}")
+        }
+        Some(_) | None => text.to_owned(),
+    }
+}
+
+/// The digits of a typed number, as rules see them; `None` where the text is no number.
+pub(super) fn typed(text: &str) -> Option<String> {
+    let text: String = text.trim().chars().map(ascii).collect();
+    match spelled(&without_bracketed_zero(&text)) {
+        Spelled::Digits(digits) => Some(digits),
+        Spelled::Garbled | Spelled::Name => None,
+    }
+}
+
+/// The number in a text that has something else beside its digits, if they are one.
+pub(super) fn read_garbled(text: &str, home: &Home) -> Option<Number> {
+    let letters = text.chars().map(ascii);
+    let digits: String = letters.filter(char::is_ascii_digit).collect();
+    read(&digits, home).ok()
 }
 
 /// A number of a network that only its context tells (RFC 3966 §5.1.5): no plan knows it.

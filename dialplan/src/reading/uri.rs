@@ -247,7 +247,11 @@ fn check_tel_params(params: &mut [(String, Option<String>)], at: usize) -> Resul
 
 /// RFC 3966 §5.1.5: a context says where a local number is valid. It is no prefix, but where both
 /// together are a number of the plan, that is the number meant.
-fn in_context(subscriber: &str, context: &str, home: &Home) -> Result<number::Number, Refusal> {
+pub(super) fn in_context(
+    subscriber: &str,
+    context: &str,
+    home: &Home,
+) -> Result<number::Number, Refusal> {
     let digits = number::digits(subscriber)?;
     if digits.starts_with('+') {
         return Err(Refusal::new(0, "a number with its country code has no context"));

@@ -3,16 +3,23 @@
 /// `*` is any text, `?` any letter. Linear in the text for each star: no pattern is slow.
 #[must_use]
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) =
-        (pattern.chars().collect(), text.chars().collect());
+    // Most patterns and texts are ASCII, and many differ in their first letter.
+    if pattern.is_ascii() && text.is_ascii() {
+        return matches_letters(pattern.as_bytes(), text.as_bytes(), (b'*', b'?'));
+    }
+    let letters = |text: &str| text.chars().collect::<Vec<char>>();
+    matches_letters(&letters(pattern), &letters(text), ('*', '?'))
+}
+
+fn matches_letters<L: Copy + PartialEq>(pattern: &[L], text: &[L], (any, one): (L, L)) -> bool {
     let (mut p, mut t, mut star) = (0, 0, None);
     while t < text.len() {
         match pattern.get(p) {
-            Some('*') => {
+            Some(letter) if *letter == any => {
                 star = Some((p, t));
                 p += 1;
             }
-            Some(letter) if *letter == '?' || *letter == text[t] => {
+            Some(letter) if *letter == one || *letter == text[t] => {
                 p += 1;
                 t += 1;
             }
@@ -25,7 +32,7 @@ pub(super) fn matches(pattern: &str, text: &str) -> bool {
             },
         }
     }
-    pattern[p..].iter().all(|letter| *letter == '*')
+    pattern[p..].iter().all(|letter| *letter == any)
 }
 
 /// `+4512340000 - +4512349999`: both ends included, of the same length.

@@ -6,6 +6,9 @@ use super::Match;
 use super::action::Literal;
 use crate::reading::{Class, Number};
 
+/// What has more digits is no extension of a PBX.
+const LONGEST_EXTENSION: usize = 6;
+
 /// Why a number may not leave by a trunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Objection {
@@ -43,7 +46,9 @@ impl fmt::Display for Objection {
 /// Why a number may not leave by a trunk to which no rule leads, if there is a reason.
 #[must_use]
 pub fn unruled(number: &Number) -> Option<Objection> {
-    let class = Some(number.class).filter(|class| class.is_refused_by_default());
+    // A service acts on the line of the operator: whose number it is has no say in that.
+    let is_refused = |class: &Class| class.is_refused_by_default() || *class == Class::Service;
+    let class = Some(number.class).filter(is_refused);
     let unknown = (!number.is_valid).then_some(Objection::Unknown);
     class.map(Objection::Class).or(number.resembles.map(Objection::Resembles)).or(unknown)
 }
@@ -61,10 +66,16 @@ impl Match<'_> {
         })
     }
 
-    /// Likewise of a trunk that knows its own numbers, like a PBX: only the class counts.
+    /// Likewise where numbers that no plan knows have a meaning, as for a PBX: the class counts, and
+    /// what a number resembles that is too long for an extension.
     #[must_use]
     pub fn objection_to_class(&self, number: &Number) -> Option<Objection> {
-        (!self.lets(number.class)).then_some(Objection::Class(number.class))
+        if !self.lets(number.class) {
+            return Some(Objection::Class(number.class));
+        }
+        let is_long = number.digits.len() > LONGEST_EXTENSION;
+        let resembled = number.resembles.filter(|class| is_long && !self.lets(*class));
+        resembled.map(Objection::Resembles)
     }
 
     /// Whether the rule names the whole of what is dialled.

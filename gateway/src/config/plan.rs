@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use adapter_sip::config::TrunkConfig;
 use dialplan::config::Targets;
 use dialplan::dns::Resolver;
 use dialplan::plan::ECHO;
@@ -15,6 +16,7 @@ use gateway_core::AccountId;
 
 use super::{Config, ConfigFault, DIRECT_TRUNK, Keyed};
 use crate::planning::Planning;
+use crate::resolver::wanted;
 
 /// Networks and the parts of trunks' names that say them.
 const NETWORKS: [&str; 4] = ["procom", "sip", "xmpp", "gsm"];
@@ -46,8 +48,8 @@ impl Config {
         let trunks = &self.sip.trunk;
         let named = trunks.iter().filter(|trunk| trunk.names);
         plan.name_trunks = named.map(|trunk| trunk.id().to_string()).collect();
-        let hosts = trunks.iter().flat_map(|trunk| [trunk.host(), Some(trunk.domain())]).flatten();
-        plan.trunk_hosts = hosts.map(|host| host.to_lowercase()).collect();
+        plan.trunk_servers =
+            trunks.iter().flat_map(TrunkConfig::places).map(|place| wanted(&place)).collect();
         Ok(plan)
     }
 

@@ -139,6 +139,16 @@ proptest! {
     }
 }
 
+fn servers(hosts: &[&str]) -> Vec<SipQuery> {
+    let query = |host: &&str| SipQuery {
+        host: (*host).to_owned(),
+        port: None,
+        transport: None,
+        is_secure: false,
+    };
+    hosts.iter().map(query).collect()
+}
+
 #[test]
 fn what_has_digits_and_is_no_number_does_not_go_to_a_provider_unless_named() {
     let house = House::new(RULES[0], "");
@@ -254,11 +264,28 @@ fn contacts_and_enum_cannot_disguise_a_number() {
 #[test]
 fn a_number_at_the_host_of_a_trunk_is_charged_as_by_the_trunk() {
     let rules = "[[route]]\nmatch = \"sip:*\"\ntrunk = \"sip.direct\"\n";
-    let mut house = House::new(rules, "provider.test A 192.0.2.1\nother.test A 192.0.2.2");
-    house.plan.trunk_hosts = ["provider.test".to_owned()].into();
-    for text in ["sip:+4590112233@provider.test", "sip:0045-90112233@PROVIDER.test:5062"] {
+    let mut house = House::new(
+        rules,
+        "provider.test A 192.0.2.1\nalias.test A 192.0.2.1\nother.test A 192.0.2.2",
+    );
+    house.plan.trunk_servers = servers(&["provider.test", "[2001:db8::1]"]);
+    for text in [
+        "sip:+4590112233@provider.test",
+        "sip:0045-90112233@PROVIDER.test:5062",
+        "sip:+4590112233@provider.test.",
+        "sip:+4590112233@192.0.2.1",
+        "sip:+4590112233@alias.test",
+        "sip:112@alias.test:5999",
+        "sip:agent007@alias.test",
+        "sip:+4590112233@[2001:db8::1]",
+    ] {
         assert_eq!(house.routes(text).unwrap_err().0, Cause::Forbidden, "{text}");
     }
+    assert_eq!(
+        house.routes("sip:+45-32123456@alias.test"),
+        ok(&["sip.direct sip:+4532123456@alias.test"])
+    );
+    assert!(house.routes("sip:info@alias.test").is_ok());
     assert_eq!(
         house.routes("sip:+45-32123456@provider.test"),
         ok(&["sip.direct sip:+4532123456@provider.test"])
@@ -268,4 +295,151 @@ fn a_number_at_the_host_of_a_trunk_is_charged_as_by_the_trunk() {
         ok(&["sip.direct sip:90112233@other.test"]),
         "that is an address there, and costs nothing here"
     );
+}
+
+/// Numbers that people of these countries dial, and what is right.
+#[test]
+fn honest_numbers_of_many_countries_are_known_in_every_usual_spelling() {
+    for (country, spellings, full) in [
+        ("DK", &["45 21 17 85", "+45 45211785", "0045 45211785"][..], "+4545211785"),
+        ("DK", &["4532123456", "+45 (0)32123456"], "+4532123456"),
+        ("IT", &["390 814 0378", "+39 3908140378"], "+393908140378"),
+        ("IT", &["089 295429", "+39 089 295429", "0039 089295429"], "+39089295429"),
+        ("IT", &["06 1234 5678", "+390612345678"], "+390612345678"),
+        ("NO", &["47 12 34 56", "+4747123456"], "+4747123456"),
+        ("RU", &["8 812 123-45-67", "+7 812 123-45-67", "812 1234567"], "+78121234567"),
+        ("RU", &["8 800 555-35-35"], "+78005553535"),
+        ("PL", &["48 645 63 09", "+48 486456309"], "+48486456309"),
+        ("GB", &["020 7946 0018", "+44 (0)20 7946 0018", "+44 020 7946 0018"], "+442079460018"),
+        ("DE", &["030 1234567", "+49 (0)30 1234567", "0049 30 1234567"], "+49301234567"),
+        ("US", &["(201) 555-0123", "1 201 555 0123", "+1 (201) 555-0123"], "+12015550123"),
+        ("FR", &["01 23 45 67 89", "+33 (0)1 23 45 67 89"], "+33123456789"),
+        ("SG", &["6512 3456", "+65 6512 3456"], "+6565123456"),
+    ] {
+        let mut house = House::new(RULES[0], "");
+        house.plan.home = Home::new(Some(country), &[]).unwrap();
+        for typed in spellings {
+            assert_eq!(
+                house.routes(typed),
+                ok(&[&format!("sip.pbx tel:{full}")]),
+                "{country}: {typed}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_emergency_number_beside_a_star_or_a_hash_is_one() {
+    let mut house = House::new(RULES[2], "");
+    for typed in
+        ["112#", "911*", "*112", "#112", "000#", "tel:112*", "sip:112%23@x.test", "*21*112#"]
+    {
+        assert_eq!(leaves_anyhow(&house, typed), Vec::<String>::new(), "{typed}");
+    }
+    house.plan.name_trunks = ["sip.pbx".to_owned()].into();
+    for typed in ["112#", "112w", "sip:112w@x.test", "%31%31%32"] {
+        assert_eq!(leaves_anyhow(&house, typed), Vec::<String>::new(), "{typed}");
+    }
+    let mut french = House::new(RULES[2], "");
+    french.plan.home = Home::new(Some("FR"), &[]).unwrap();
+    for typed in ["17", "#31#17", "15#", "*21*17#", "sip:17!@gw.test", "tel:15A", "17p"] {
+        assert_eq!(leaves_anyhow(&french, typed), Vec::<String>::new(), "{typed}");
+    }
+    let behind = House::new(
+        "[[route]]\nregex = '[79](.*)'\nto = \"tel:$1\"\n[[route]]\nmatch = \"*\"\ntrunk = \"sip.pbx\"\n",
+        "",
+    );
+    for typed in ["7112#", "9112#"] {
+        assert_eq!(leaves_anyhow(&behind, typed), Vec::<String>::new(), "{typed}");
+    }
+}
+
+#[test]
+fn a_refused_number_is_refused_at_every_host_and_by_every_scheme() {
+    let allow =
+        "[[route]]\nmatch = \"*\"\nallow = [\"international\", \"unknown\"]\ntrunk = \"sip.pbx\"\n";
+    for deny in [
+        "match = \"+44*\"",
+        "prefix = \"+44\"",
+        "range = \"+442000000000 - +442999999999\"",
+        "regex = '\\+44\\d+'",
+    ] {
+        let rules = format!("[[route]]\n{deny}\ndeny = \"not there\"\n{allow}");
+        let mut house = House::new(&rules, "");
+        let eve = Contact::new("Eve").with("sip:+44%202079460018@x.test", 1);
+        let ann = Contact::new("Ann").with("xmpp:+442079460018@x.test", 1);
+        house.plan.contacts = Arc::new(Contacts::new(vec![eve, ann]));
+        for typed in [
+            "+442079460018",
+            "+442079460018@x.test",
+            "00442079460018@x.test",
+            "xmpp:+442079460018@x.test",
+            "im:+442079460018@x.test",
+            "sip:+44 2079460018@x.test",
+            "011442079460018",
+            "Eve",
+            "Ann",
+        ] {
+            assert_eq!(leaves_anyhow(&house, typed), Vec::<String>::new(), "{deny}: {typed}");
+        }
+    }
+    let rules = format!("[[route]]\nprefix = \"+3906\"\ndeny = \"not there\"\n{allow}");
+    let mut house = House::new(&rules, "");
+    house.plan.home = Home::new(Some("IT"), &[]).unwrap();
+    for typed in ["06 12345678", "0612345678@x.test", "sip:+39-0612345678@x.test"] {
+        assert_eq!(leaves_anyhow(&house, typed), Vec::<String>::new(), "{typed}");
+    }
+    assert!(house.routes("02 12345678").is_ok());
+}
+
+#[test]
+fn brackets_within_a_country_code_do_not_make_it_another() {
+    for (rule, typed) in [
+        ("match = \"+20*\"", "+2(0)52 61 2345678"),
+        ("match = \"+350*\"", "+35(0)79 9123456"),
+        ("prefix = \"+20\"", "+2(0)12 612345678"),
+    ] {
+        let house = House::new(&format!("[[route]]\n{rule}\ntrunk = \"sip.pbx\"\n"), "");
+        let left = leaves_anyhow(&house, typed);
+        let begin = rule.split('"').nth(1).unwrap().trim_end_matches('*');
+        assert!(left.iter().all(|to| to.contains(&format!("tel:{begin}"))), "{typed}: {left:?}");
+    }
+}
+
+#[test]
+fn enum_leads_to_no_service_of_the_line() {
+    for target in ["*21*32999999%23", "112%23", "%2331%2332123456"] {
+        let zone = format!(
+            r#"6.5.4.3.2.1.2.3.5.4.e164.example NAPTR 10 10 "u" "E2U+sip" "!^.*$!sip:{target}@x.test!" ."#
+        );
+        let mut house = enum_house("[[route]]\nprefix = \"+45\"\ntrunk = \"sip.pbx\"\n", &zone);
+        house.plan.enum_sip_trunk = Some("sip.pbx".into());
+        assert_eq!(house.routes("32123456"), ok(&["sip.pbx tel:+4532123456"]), "{target}");
+    }
+}
+
+#[test]
+fn a_prefix_of_the_trunk_behind_the_country_code_hides_nothing() {
+    for (country, typed) in [
+        ("US", "+1 1 900 555 1234"),
+        ("US", "+112"),
+        ("US", "+11911"),
+        ("RU", "+7 8 809 1234567"),
+        ("GB", "+440999"),
+        ("GB", "+440112"),
+        ("DK", "+450112"),
+    ] {
+        let mut house = House::new(RULES[2], "");
+        house.plan.home = Home::new(Some(country), &[]).unwrap();
+        assert_eq!(leaves_anyhow(&house, typed), Vec::<String>::new(), "{country}: {typed}");
+    }
+}
+
+#[test]
+fn a_phone_that_names_a_context_means_a_number_there() {
+    let house = House::new(RULES[0], "");
+    let to = inquiry(Some("alice"), "sip.local", "tel:32123456;phone-context=+44");
+    assert_eq!(leaves(&house, &to, Purpose::Call), Vec::<String>::new());
+    let here = inquiry(Some("alice"), "sip.local", "tel:32123456;phone-context=+45");
+    assert_eq!(leaves(&house, &here, Purpose::Call), ["sip.pbx tel:+4532123456"]);
 }

@@ -25,6 +25,11 @@ pub(super) fn number(digits: String, home: &Home) -> Result<Number, Refusal> {
         Number { digits, class: Class::Service, country: None, is_valid: true, resembles: None };
     let is_target = |group: &str| group.len() >= FEWEST_OF_A_NUMBER;
     for (at, group) in groups(&number.digits.clone()).enumerate() {
+        // `112#` is 112 to a provider that ends a number at the #.
+        if home.is_emergency(group) {
+            number.class = Class::Emergency;
+            continue;
+        }
         // The code of the service itself, unless a number is behind it in the same group.
         if at > 0 && is_target(group) {
             number.take_in(&read(group, home)?);
@@ -101,6 +106,9 @@ mod tests {
             ("*21*+442079460018#", (Class::International, true)),
             ("#31#112", (Class::Emergency, true)),
             ("*21*99#", (Class::Service, true)),
+            ("112#", (Class::Emergency, true)),
+            ("*112", (Class::Emergency, true)),
+            ("#31#000", (Class::Emergency, true)),
             ("*21*321234567#", (Class::Service, false)),
         ] {
             assert_eq!(read(code), expected, "{code}");

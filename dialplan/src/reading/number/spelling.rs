@@ -113,7 +113,8 @@ pub(in crate::reading) fn split_extension(text: &str) -> (&str, Option<&str>) {
     let lower = text.to_ascii_lowercase();
     for word in ["extension", "ext.", "ext", "x", ","] {
         if let Some(at) = lower.find(word).filter(|at| *at > 0) {
-            return (&text[..at], Some(&text[at + word.len()..]));
+            // More commas are a longer pause.
+            return (&text[..at], Some(text[at + word.len()..].trim_start_matches(',')));
         }
     }
     (text, None)

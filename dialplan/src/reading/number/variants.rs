@@ -1,14 +1,17 @@
 //! The other ways to write a number: a rule that refuses one of them refuses them all. Pure.
 
-use super::{Class, Home, Number, plan, service};
+use super::{Home, Number, plan, service};
 
 /// The fewest digits that are left of a number whose end is cut off.
 const FEWEST_DIGITS: usize = 4;
+/// How many digits are cut off a number.
+const MOST_CUT: usize = 6;
 
 /// The other ways to write one number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Variants {
-    /// With the country code or without, behind each prefix; those of a number in a service code.
+    /// Itself, with the country code or without, behind each prefix; those of a number in a service
+    /// code.
     pub whole: Vec<String>,
     /// Where no plan knows the number: with digits cut off its end, since a provider may do so.
     pub cut: Vec<String>,
@@ -23,49 +26,48 @@ impl Variants {
         if number.digits.contains(['*', '#']) {
             for target in service::targets(&number.digits) {
                 if let Ok(inner) = super::read(target, home) {
-                    variants.whole.push(inner.digits.clone());
-                    variants.add(
-                        &inner.digits,
-                        inner.is_valid && inner.class != Class::Short,
-                        home,
-                    );
+                    variants.add(&inner.digits, inner.is_valid, home);
                 }
             }
+        }
+        for all in [&mut variants.whole, &mut variants.cut] {
+            all.sort_unstable();
+            all.dedup();
         }
         variants
     }
 
     fn add(&mut self, digits: &str, is_known: bool, home: &Home) {
         let begin = self.whole.len();
-        let plan = plan::metadata(home);
-        let code = plan.map(|plan| plan.country_code().to_string());
-        let trunk = plan.and_then(|plan| plan.national_prefix()).unwrap_or_default();
-        match (digits.strip_prefix('+'), code) {
-            (Some(full), code) => {
-                self.whole.push(format!("00{full}"));
-                let own = code.as_deref().and_then(|code| full.strip_prefix(code));
-                if let Some(national) = own {
-                    let national = national.trim_start_matches('0');
-                    self.whole.push(national.to_owned());
-                    self.whole.push(format!("{trunk}{national}"));
-                    let code = code.unwrap_or_default();
-                    self.whole.push(format!("+{code}{national}"));
-                    self.whole.push(format!("00{code}{national}"));
-                }
-            }
-            (None, Some(code)) => {
-                let national = digits.trim_start_matches('0');
-                self.whole.push(format!("+{code}{national}"));
-                self.whole.push(format!("00{code}{national}"));
-                self.whole.push(format!("+{national}"));
-                self.whole.push(national.to_owned());
-            }
-            (None, None) => self.whole.push(format!("+{}", digits.trim_start_matches('0'))),
+        self.whole.push(digits.to_owned());
+        let full: Vec<String> = match digits.strip_prefix('+') {
+            Some(_) => vec![digits.to_owned()],
+            None => plan::readings(digits, home),
+        };
+        for full in full {
+            self.add_full(&full, home);
         }
         if !is_known {
-            let all = self.whole[begin..].iter().map(String::as_str).chain([digits]);
-            let cut = all.flat_map(|all| (FEWEST_DIGITS..all.len()).rev().map(|end| &all[..end]));
-            self.cut.extend(cut.map(str::to_owned).collect::<Vec<_>>());
+            let ends = |all: &String| {
+                let shortest = FEWEST_DIGITS.max(all.len().saturating_sub(MOST_CUT));
+                (shortest..all.len()).map(|end| all[..end].to_owned()).collect::<Vec<_>>()
+            };
+            let cut: Vec<String> = self.whole[begin..].iter().flat_map(ends).collect();
+            self.cut.extend(cut);
+        }
+    }
+
+    /// A number with its `+`, with and without the zeros that networks drop.
+    fn add_full(&mut self, full: &str, home: &Home) {
+        let plan = plan::metadata(home);
+        let code = plan.map(|plan| plan.country_code().to_string()).unwrap_or_default();
+        let trunk = plan.and_then(|plan| plan.national_prefix()).unwrap_or_default();
+        let digits = full.trim_start_matches('+');
+        self.whole.extend([full.to_owned(), format!("00{digits}")]);
+        let Some(own) = digits.strip_prefix(&code).filter(|_| !code.is_empty()) else { return };
+        for own in [own, own.trim_start_matches('0')] {
+            self.whole.extend([own.to_owned(), format!("{trunk}{own}")]);
+            self.whole.extend([format!("+{code}{own}"), format!("00{code}{own}")]);
         }
     }
 }
