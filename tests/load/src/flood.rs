@@ -155,7 +155,9 @@ fn judge(faults: &[String]) -> Result<(), String> {
 
 fn start(load: &Load) -> Result<Gateway, String> {
     let folder = folder("flood")?;
-    Gateway::start(&folder, &config(&folder, load))
+    let gateway = Gateway::start(&folder, &config(&folder, load))?;
+    single::wait_for_sip()?;
+    Ok(gateway)
 }
 
 /// A trunk known by its address, and an account for each phone.
