@@ -146,7 +146,7 @@ impl Targets {
     /// Whether `host`, which led to `ip`, may be spoken to at any port.
     #[must_use]
     pub fn allows(&self, host: &str, ip: IpAddr) -> bool {
-        self.reachable().judge_found(host, SocketAddr::new(ip, ANY_PORT)).is_ok()
+        self.reachable().judge_found(host, None, SocketAddr::new(ip, ANY_PORT)).is_ok()
     }
 }
 

@@ -288,7 +288,8 @@ impl Config {
 /// The host of a trunk's `server`.
 fn trunk_host(trunk: &adapter_sip::config::TrunkConfig) -> Option<String> {
     let server: gateway_core::Address = trunk.server.parse().ok()?;
-    server.host.map(|host| host.trim_matches(['[', ']']).to_owned())
+    let host = server.host?;
+    Some(server.port.map_or_else(|| host.clone(), |port| format!("{host}:{port}")))
 }
 
 /// What the plain reader found, with its line; the key is what stands before the `=` there.

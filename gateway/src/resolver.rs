@@ -1,9 +1,9 @@
 //! Answers the adapters' questions: for SIP servers (RFC 3263) by the dialplan's look-up and DNS, and
 //! for what would become of what somebody types.
 //!
-//! This is where targets on this machine or in private networks are refused, whatever name led
-//! there, unless the configuration names the host or the policy is that of the demo. What decides is
-//! [`gateway_core::reachable`]; the adapters ask it again, as they know where they listen.
+//! What a name leads to is judged by [`gateway_core::reachable`]: this machine and private networks
+//! are refused, unless the configuration names the host or this is the demo. The adapters ask it
+//! again, since they know where they listen.
 
 use std::sync::Arc;
 

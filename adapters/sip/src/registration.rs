@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use gateway_adapter::{Event, LinkState, Query};
 use gateway_core::TrunkId;
+use gateway_core::reachable::faces;
 
 use crate::config::{Shields, TrunkConfig};
 use crate::line::{Asker, Output};
@@ -168,6 +169,14 @@ impl Trunk {
         let mut place = fitting.find(|place| place.remote.ip() == remote.ip()).or(first)?.clone();
         place.server_name = place.server_name.or_else(|| self.server.host());
         Some(place)
+    }
+
+    /// Whether an address is one of the trunk's, whatever the port.
+    pub(crate) fn is_at(&self, ip: IpAddr) -> bool {
+        let own = self.targets.iter().map(|target| target.remote.ip());
+        let mut own = own.chain(self.config.peers.iter().copied()).flat_map(faces);
+        let faces = faces(ip);
+        own.any(|own| faces.contains(&own))
     }
 
     /// Whether a message came from the trunk: by the connection we opened to it, from the very

@@ -130,7 +130,7 @@ pub fn targets(
     let reach = policy.reachable();
     let (mut allowed, mut refused) = (Vec::new(), BTreeSet::new());
     for target in found {
-        match reach.judge_found(host, target.address) {
+        match reach.judge_found(host, query.port, target.address) {
             Ok(()) => allowed.push(target),
             Err(forbidden) => {
                 refused.insert(forbidden.to_string());

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use gateway_core::Address;
+use gateway_core::reachable::{faces, plain};
 
 use super::pursue::{Lead, Pursuit};
 use super::{DIRECT_TRUNK, Dialplan};
@@ -35,6 +36,8 @@ enum Takes {
 
 const GARBLED: &str = "this has digits like a number, but it cannot be read as one: write it as \
                        +COUNTRY NUMBER";
+const AT_TRUNK: &str = "this number is at the server of a trunk: dial it without @ and host, so that \
+                        it goes by the trunk";
 
 impl Dialplan {
     /// What a trunk dials, where this is the address. A number at the host of a trunk is charged
@@ -49,13 +52,6 @@ impl Dialplan {
             (true | false, _) => Takes::Numbers,
         }
     }
-}
-
-/// One form of a host: without the dot at its end, without brackets, in lower case.
-fn plain(host: &str) -> String {
-    let host = host.trim_matches(['[', ']']).trim_end_matches('.');
-    let ip = host.parse::<IpAddr>().map(|ip| ip.to_canonical().to_string());
-    ip.unwrap_or_else(|_| host.to_lowercase())
 }
 
 impl Pursuit<'_, '_> {
@@ -84,32 +80,29 @@ impl Pursuit<'_, '_> {
                     None => unruled(&number),
                 };
                 objection.map_or(Ok(()), |objection| Err(objection.to_string()))?;
-                rewritten(lead, lead.number.as_ref(), found)
+                // What was not read with the number does not go out with it.
+                let is_cut = lead.address.name().contains([';', ',']);
+                rewritten(lead, lead.number.as_ref().or(is_cut.then_some(&number)), found)
             }
-            Dialled::Number(number) => self.outgoing_number(lead, &number, found, trunk),
+            Dialled::Number(_) if trunk == DIRECT_TRUNK => Err(AT_TRUNK.to_owned()),
+            Dialled::Number(number) => self.outgoing_number(lead, &number, found),
         }
     }
 
-    /// What is to be dialled directly, where the servers that were found are those of a trunk by
-    /// whatever name; `None` where they are others, or where this is no number.
-    pub(super) fn outgoing_to_servers(
+    /// Why nothing is dialled directly, where this is a number and the servers that were found are
+    /// those of a trunk, by whatever name.
+    pub(super) fn objection_to_servers(
         &mut self,
         node: &mut Node,
         lead: &Lead,
-        found: Option<&Match<'_>>,
         targets: &[Target],
-    ) -> Found<Option<Result<Address, String>>> {
-        let number = match self.charged(lead) {
-            Dialled::Name => return Ok(None),
-            Dialled::Garbled => None,
-            Dialled::Number(number) => Some(number),
-        };
-        let servers = self.servers_of_trunks(node)?;
-        if !targets.iter().any(|target| servers.contains(&target.address.ip().to_canonical())) {
+    ) -> Found<Option<&'static str>> {
+        if self.charged(lead) == Dialled::Name {
             return Ok(None);
         }
-        let Some(number) = number else { return Ok(Some(Err(GARBLED.to_owned()))) };
-        Ok(Some(self.outgoing_number(lead, &number, found, DIRECT_TRUNK)))
+        let servers = self.servers_of_trunks(node)?;
+        let mut ips = targets.iter().flat_map(|target| faces(target.address.ip()));
+        Ok(ips.any(|ip| servers.contains(&ip)).then_some(AT_TRUNK))
     }
 
     /// The addresses of all trunks. One whose name leads nowhere now has none.
@@ -119,14 +112,14 @@ impl Pursuit<'_, '_> {
         let mut result = Ok(());
         for query in &plan.trunk_servers {
             if let Ok(ip) = plain(&query.host).parse::<IpAddr>() {
-                servers.insert(ip.to_canonical());
+                servers.extend(faces(ip));
                 continue;
             }
             let named = Targets::Public(vec![query.host.clone()]);
             // All of them are asked for together.
             match sip::targets(self.desk, node, query, &named) {
                 Ok(Ok(found)) => {
-                    servers.extend(found.iter().map(|target| target.address.ip().to_canonical()));
+                    servers.extend(found.iter().flat_map(|target| faces(target.address.ip())));
                 }
                 Ok(Err(_)) => {}
                 Err(pending) => result = Err(pending),
@@ -163,7 +156,6 @@ impl Pursuit<'_, '_> {
         lead: &Lead,
         number: &Number,
         found: Option<&Match<'_>>,
-        trunk: &str,
     ) -> Result<Address, String> {
         let objection = match found {
             Some(found) if found.action.is_plain() => found.objection(number),
@@ -174,17 +166,21 @@ impl Pursuit<'_, '_> {
             return Err(objection.to_string());
         }
         let Address { user: digits, .. } = rewritten(lead, Some(number), found)?;
-        if trunk == DIRECT_TRUNK {
-            return Ok(Address { user: digits, params: Vec::new(), ..lead.address.clone() });
-        }
         Ok(Address::tel(digits.as_deref().unwrap_or(&number.digits)))
     }
 
     /// A rule that rewrites a known number is the operator's word for what goes out. Of any other
     /// number, like one behind the prefix of an outside line, what goes out is judged.
     fn objection_to_rewritten(&self, number: &Number, found: &Match<'_>) -> Option<Objection> {
+        let outgoing = found
+            .rewritten(&number.digits)
+            .map(|digits| Dialled::of(&Address::tel(&digits), &self.plan.home));
         if number.is_valid {
-            return found.objection(number);
+            let class = match &outgoing {
+                Some(Dialled::Number(outgoing)) => found.objection_to_known(outgoing),
+                Some(Dialled::Garbled | Dialled::Name) | None => None,
+            };
+            return found.objection(number).or(class);
         }
         let has_country = number.digits.starts_with('+');
         let own = found.objection(number).filter(|objection| match objection {
@@ -192,12 +188,9 @@ impl Pursuit<'_, '_> {
             Objection::Resembles(_) => has_country,
             Objection::Unknown => false,
         });
-        own.or_else(|| {
-            let digits = found.rewritten(&number.digits)?;
-            match Dialled::of(&Address::tel(&digits), &self.plan.home) {
-                Dialled::Number(outgoing) => found.objection(&outgoing),
-                Dialled::Garbled | Dialled::Name => Some(Objection::Unknown),
-            }
+        own.or_else(|| match outgoing? {
+            Dialled::Number(outgoing) => found.objection(&outgoing),
+            Dialled::Garbled | Dialled::Name => Some(Objection::Unknown),
         })
     }
 }

@@ -48,14 +48,9 @@ impl Pursuit<'_, '_> {
                     return Ok(());
                 }
             };
-            if let Some(charged) = self.outgoing_to_servers(node, lead, via.found, &targets)? {
-                match charged {
-                    Ok(charged) => to = charged,
-                    Err(why) => {
-                        self.refuse_charge(node, &trunk, &why);
-                        return Ok(());
-                    }
-                }
+            if let Some(why) = self.objection_to_servers(node, lead, &targets)? {
+                self.refuse_charge(node, &trunk, why);
+                return Ok(());
             }
             secure(&targets, require, &mut to);
             usable = usable_over(&targets, require, usable);

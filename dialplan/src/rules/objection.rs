@@ -46,7 +46,7 @@ impl fmt::Display for Objection {
 /// Why a number may not leave by a trunk to which no rule leads, if there is a reason.
 #[must_use]
 pub fn unruled(number: &Number) -> Option<Objection> {
-    // A service acts on the line of the operator: whose number it is has no say in that.
+    // A service acts on the line of the operator: the owner of a number cannot order it.
     let is_refused = |class: &Class| class.is_refused_by_default() || *class == Class::Service;
     let class = Some(number.class).filter(is_refused);
     let unknown = (!number.is_valid).then_some(Objection::Unknown);
@@ -76,6 +76,13 @@ impl Match<'_> {
         let is_long = number.digits.len() > LONGEST_EXTENSION;
         let resembled = number.resembles.filter(|class| is_long && !self.lets(*class));
         resembled.map(Objection::Resembles)
+    }
+
+    /// Likewise of what a rule makes of a known number: only what the plans know of it counts.
+    #[must_use]
+    pub fn objection_to_known(&self, number: &Number) -> Option<Objection> {
+        let is_refused = number.is_valid && !self.lets(number.class);
+        is_refused.then_some(Objection::Class(number.class))
     }
 
     /// Whether the rule names the whole of what is dialled.

@@ -15,9 +15,12 @@
 mod kind;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 pub use kind::Kind;
+
+/// The ports of SIP where none is said (RFC 3261 §19.1.2).
+const SIP_PORTS: [u16; 2] = [5060, 5061];
 
 /// Who named an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +74,8 @@ pub struct Forbidden {
 #[derive(Clone, Default)]
 pub struct Reachable {
     scope: Scope,
-    /// Hosts that the configuration names, in lower case.
-    named: Vec<String>,
+    /// Hosts that the configuration names, in their plain form, with their port where it says one.
+    named: Vec<(String, Option<u16>)>,
     /// Addresses the gateway listens at; of an unspecified one every address of the host counts.
     listeners: Vec<SocketAddr>,
     /// The addresses of this host.
@@ -81,10 +84,10 @@ pub struct Reachable {
 
 impl Reachable {
     /// Makes it of how far a dialled address may lead, and of the hosts that the configuration
-    /// names.
+    /// names: `host` or `host:port`. A host with a port is named at that port only.
     #[must_use]
     pub fn new(scope: Scope, named: &[String]) -> Self {
-        let named = named.iter().map(|host| plain(host)).collect();
+        let named = named.iter().map(|named| host_and_port(named)).collect();
         Self { scope, named, ..Self::default() }
     }
 
@@ -102,12 +105,24 @@ impl Reachable {
         self
     }
 
-    /// Whether an address that a look-up of `host` led to may be sent to.
+    /// Whether an address that a look-up of `host` led to may be sent to; `asked` is the port that
+    /// was asked for beside the host. A host without a port is named at the ports of SIP, and at
+    /// those that its SRV records say.
     ///
     /// # Errors
     /// Why not.
-    pub fn judge_found(&self, host: &str, to: SocketAddr) -> Result<(), Forbidden> {
-        let is_named = self.named.contains(&plain(host));
+    pub fn judge_found(
+        &self,
+        host: &str,
+        asked: Option<u16>,
+        to: SocketAddr,
+    ) -> Result<(), Forbidden> {
+        let host = plain(host);
+        let is_named =
+            self.named.iter().filter(|(named, _)| *named == host).any(|(_, port)| match port {
+                Some(port) => *port == to.port(),
+                None => asked.is_none_or(|asked| SIP_PORTS.contains(&asked)),
+            });
         self.judge(to, if is_named { Named::Configuration } else { Named::Dialled })
     }
 
@@ -146,7 +161,8 @@ impl Reachable {
     #[must_use]
     pub fn is_at(&self, to: SocketAddr, listener: SocketAddr) -> bool {
         let is_its = |face: &IpAddr| {
-            let is_any = listener.ip().is_unspecified() && listener.is_ipv4() == face.is_ipv4();
+            // One of all IPv6 addresses may take IPv4 as well (RFC 3493 §5.3).
+            let is_any = listener.ip().is_unspecified() && (listener.is_ipv6() || face.is_ipv4());
             *face == listener.ip() || is_any && self.is_here(*face)
         };
         to.port() == listener.port() && kind::faces(to.ip()).iter().any(is_its)
@@ -188,7 +204,11 @@ fn is_beside(ip: IpAddr, from: IpAddr) -> bool {
     let is_private = is_same_kind && kind == Kind::Private;
     match (ip, from) {
         (IpAddr::V4(ip), IpAddr::V4(from)) => {
-            let is_same_block = is_private && ip.octets()[0] == from.octets()[0];
+            let block = |ip: Ipv4Addr| match ip.octets() {
+                [192, second, ..] => [192, second],
+                [first, ..] => [first, 0],
+            };
+            let is_same_block = is_private && block(ip) == block(from);
             is_same_block || is_same_kind && kind == Kind::Shared
         }
         (IpAddr::V6(ip), IpAddr::V6(from)) => {
@@ -199,10 +219,26 @@ fn is_beside(ip: IpAddr, from: IpAddr) -> bool {
     }
 }
 
-/// A host as it is compared: without brackets, a last dot, and capitals.
-fn plain(host: &str) -> String {
+/// A host as it is compared: without brackets, a last dot, and capitals; an address in its one form.
+#[must_use]
+pub fn plain(host: &str) -> String {
     let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
-    host.to_ascii_lowercase()
+    let ip = host.parse::<IpAddr>().map(|ip| ip.to_canonical().to_string());
+    ip.unwrap_or_else(|_| host.to_ascii_lowercase())
+}
+
+fn host_and_port(named: &str) -> (String, Option<u16>) {
+    let is_whole = named.parse::<IpAddr>().is_ok() || named.ends_with(']');
+    match named.rsplit_once(':').filter(|_| !is_whole) {
+        Some((host, port)) => (plain(host), port.parse().ok()),
+        None => (plain(named), None),
+    }
+}
+
+/// Everything an address leads to: itself, and the IPv4 addresses it carries.
+#[must_use]
+pub fn faces(ip: IpAddr) -> Vec<IpAddr> {
+    kind::faces(ip.to_canonical())
 }
 
 /// Logs get numbers, no addresses.

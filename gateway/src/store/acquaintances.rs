@@ -1,6 +1,6 @@
-//! Which account has signed in from which network and with which device, as keyed hashes, so that a guesser locks it out
-//! there in no life (`gateway_adapter::attempts`). Rows that were not used for 30 days are deleted
-//! at the start; each account has 32 at most.
+//! Which account has signed in from which network and with which device, as keyed hashes. So a
+//! guesser cannot lock it out there, even after a restart (`gateway_adapter::attempts`). Rows that
+//! were not used for 30 days are deleted at the start; each account has 32 at most.
 
 use std::path::Path;
 
@@ -37,10 +37,11 @@ fn read(path: &Path, adapter: &str, now_ms: i64) -> rusqlite::Result<Vec<Acquain
     let mut rows = connection.prepare(
         "SELECT account, pair, day FROM acquaintance WHERE adapter = ?1 AND day >= ?2 ORDER BY seq",
     )?;
-    rows.query_map(params![adapter, oldest_day(now_ms)], |row| {
+    let known = rows.query_map(params![adapter, oldest_day(now_ms)], |row| {
         Ok(Acquaintance { account: row.get(0)?, pair: row.get(1)?, day: row.get(2)? })
-    })?
-    .collect()
+    })?;
+    // A row that cannot be read is one network less that is known.
+    Ok(known.filter_map(Result::ok).collect())
 }
 
 /// Keeps a use, and of its account the last 32 only.

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use gateway_adapter::attempts::{Acquaintance, Attempts, Standing};
+use gateway_adapter::attempts::{Acquaintance, Attempts, Standing, network};
 use gateway_core::{LegId, TrunkId};
 
 use super::inbound::capabilities;
@@ -27,7 +27,7 @@ use crate::stack::dialog::DialogId;
 use crate::stack::digest::{Claim, Credentials, Guard, Secret, Verdict};
 use crate::stack::flow::{Flow, Transport};
 use crate::stack::gate::{Admission, Gate, Proof};
-use crate::stack::overload::{Buckets, network};
+use crate::stack::overload::Buckets;
 use crate::stack::policy::Refusal;
 use crate::stack::wire::{Method, Request, Response};
 

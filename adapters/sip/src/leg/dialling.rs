@@ -15,9 +15,10 @@ use gateway_core::leg::{LegCommand, LegEvent};
 use super::talking::Talking;
 use super::{Common, State};
 use crate::cause;
+use crate::config::DIRECT_TRUNK;
 use crate::line::{Line, contact};
 use crate::offer::{self, Body};
-use crate::reach::{judge, permitted};
+use crate::reach::{beside_trunks, judge, permitted};
 use crate::stack::dialog::Dialog;
 use crate::stack::flow::{Flow, Target, Transport};
 use crate::stack::policy::ALLOW;
@@ -99,6 +100,17 @@ impl Dialling {
             }
         };
         let found = targets.len();
+        let targets = if common.trunk.as_str() == DIRECT_TRUNK {
+            let is_at_trunk = |ip| line.trunks.values().any(|trunk| trunk.is_at(ip));
+            beside_trunks(outgoing.uri.user().as_deref(), targets, is_at_trunk)
+        } else {
+            targets
+        };
+        if targets.is_empty() && found > 0 {
+            let why = "this number leads to the server of a trunk, and goes by that trunk only";
+            common.end(Cause::Forbidden, Some(why.to_owned()), line);
+            return State::Over;
+        }
         let later: VecDeque<Target> = targets
             .into_iter()
             .filter(|target| !outgoing.needs_tls || target.transport == Transport::Tls)

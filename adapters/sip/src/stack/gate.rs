@@ -5,7 +5,7 @@
 //! (RFC 3261 §8.2.7): no 100, no repetition, and the same To tag for the same request.
 //!
 //! ```text
-//!   request --policy, merge, overload--> Gate::admit --Pass(proof)--> transaction, Event::Request
+//!   request --length, policy, merge--> Gate::admit --Pass(proof), room--> transaction, Event::Request
 //!                                          |  \--Answer--> one answer, if it is short enough
 //!                                          \--Drop--> nothing
 //! ```
@@ -76,6 +76,11 @@ impl Allowance {
             (transport == Transport::Udp)
                 .then(|| if length < LEAST_BYTES { 0 } else { length.saturating_mul(MOST_TIMES) }),
         )
+    }
+
+    /// Whether no answer at all may be sent.
+    pub(super) fn is_none(self) -> bool {
+        self.0 == Some(0)
     }
 
     /// Whether an answer of so many bytes may be sent.

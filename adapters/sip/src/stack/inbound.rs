@@ -45,12 +45,12 @@ impl Stack {
         self.counters.received += 1;
         self.counters.malformed += 1;
         let Some(answer) = wire::salvage(bytes) else { return };
-        if !gate.may_answer(flow, now) {
-            self.counters.shed += 1;
-        } else if Allowance::of(flow.transport, bytes.len()).allows(answer.len()) {
+        if !Allowance::of(flow.transport, bytes.len()).allows(answer.len()) {
+            self.counters.unanswered += 1;
+        } else if gate.may_answer(flow, now) {
             self.send_stateless(flow.into(), answer);
         } else {
-            self.counters.unanswered += 1;
+            self.counters.shed += 1;
         }
     }
 
@@ -80,6 +80,11 @@ impl Stack {
     }
 
     fn handle_request(&mut self, mut request: Request, came: Came, gate: &mut dyn Gate) {
+        // No phone sends so little, and what gets no answer must not use up anybody's share.
+        if Allowance::of(came.flow.transport, came.length).is_none() {
+            self.counters.unanswered += 1;
+            return;
+        }
         request.note_source(came.flow.remote);
         let method = request.method();
         let Some(key) = ServerKey::of(request.fields(), &method) else {

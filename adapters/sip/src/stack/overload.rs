@@ -1,7 +1,6 @@
 //! Token buckets: how much one source, account or trunk may ask of us.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Instant;
 
 /// Buckets remembered at once. When all are taken the fullest are forgotten first: they belong to
@@ -73,20 +72,13 @@ impl Bucket {
     }
 }
 
-/// The network of an address: of IPv6 the /64, which is what one subscriber has.
-pub fn network(source: IpAddr) -> IpAddr {
-    match source.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use std::net::IpAddr;
+
+    use gateway_adapter::attempts::network;
 
     use super::*;
     use crate::testing::start;

@@ -38,7 +38,7 @@ pub(super) fn international(digits: String, home: &Home) -> Number {
         return Number { digits, class, country: None, is_valid: false, resembles: None };
     };
     let code = &rest[..rest.len() - national.len()];
-    for national in without_trunk_prefix(&plans, national) {
+    for national in with_and_without_trunk_prefix(&plans, national) {
         if let Some(known) = known(&plans, national) {
             return known.number(format!("+{code}{national}"), code, home);
         }
@@ -106,8 +106,8 @@ pub(super) fn is_country_code(text: &str) -> bool {
     code.is_some_and(|code| DATABASE.by_code(&code).is_some())
 }
 
-/// The class which must be allowed by name that digits no plan knows would have, read in any of the
-/// ways a provider may read them.
+/// For digits that no plan knows: the refused class they could be read as, in any of the ways a
+/// provider may read them.
 pub(super) fn resembled(digits: &str, home: &Home) -> Option<Class> {
     if home.begins_as_emergency(digits) {
         return Some(Class::Emergency);
@@ -146,7 +146,9 @@ fn resembled_in_full(digits: &str, home: &Home) -> Option<Class> {
     }
     let (plans, national) = plans(rest)?;
     let mut is_premium = false;
-    for national in without_trunk_prefix(&plans, national).into_iter().chain([rest]) {
+    let without_zeros = national.trim_start_matches('0');
+    let ways = with_and_without_trunk_prefix(&plans, national);
+    for national in ways.into_iter().chain([without_zeros, rest]) {
         if home.is_emergency(national) {
             return Some(Class::Emergency);
         }
@@ -188,13 +190,12 @@ fn plans(digits: &str) -> Option<(Vec<&'static Metadata>, &str)> {
     })
 }
 
-/// A national number as it stands, without the trunk prefix of its country, and without zeros in
-/// front: people write them behind the country code, and networks drop them.
-fn without_trunk_prefix<'n>(plans: &[&Metadata], national: &'n str) -> Vec<&'n str> {
+/// A national number as it stands, and without the trunk prefix of its country: people write that
+/// behind the country code.
+fn with_and_without_trunk_prefix<'n>(plans: &[&Metadata], national: &'n str) -> Vec<&'n str> {
     let prefixes = plans.iter().filter_map(|plan| trunk_prefix(plan));
     let stripped = prefixes.filter_map(|prefix| national.strip_prefix(prefix));
     let mut all: Vec<&str> = [national].into_iter().chain(stripped).collect();
-    all.push(national.trim_start_matches('0'));
     all.dedup();
     all
 }

@@ -12,7 +12,7 @@ use super::{Class, Home, Number, plan, read};
 
 /// Most digits of the code itself; a longer one has a number in it.
 const MAX_CODE: usize = 3;
-/// Fewer digits are an option of the service: seconds until a call is forwarded, a bearer.
+/// A shorter group is an option, like the seconds until a call is forwarded.
 const FEWEST_OF_A_NUMBER: usize = 3;
 
 /// A code of a service, as dear as the dearest number in it. No plan knows it unless all numbers in

@@ -1,5 +1,5 @@
-//! Which accounts have signed in from which networks and with which devices: bounded for each account and in all, the pairs
-//! that were not used for longest go first. Pure.
+//! Which accounts have signed in from which networks and with which devices. They are bounded for
+//! each account and in all; the pairs that were not used for longest go first. Pure.
 
 use std::collections::BTreeMap;
 
@@ -46,8 +46,9 @@ impl Known {
             learned.iter().copied().filter(|learned| is_fresh(learned, today)).collect();
         // Stable: of one day, the order of the store counts.
         learned.sort_by_key(|learned| learned.day);
+        let surplus = learned.len().saturating_sub(PAIRS);
         let mut known = Self::default();
-        learned.into_iter().for_each(|learned| {
+        learned.into_iter().skip(surplus).for_each(|learned| {
             known.learn(learned);
         });
         known
@@ -74,12 +75,16 @@ impl Known {
         before.is_none_or(|before| before.day < day) && account.may_report(day)
     }
 
-    /// Forgets what is too old, or else the oldest.
+    /// Forgets what is too old, or else the oldest eighth: the work is done once for many.
     fn make_room(&mut self, today: u32) {
         self.acquaintance_of_pair.retain(|_, known| is_fresh(known, today));
         if self.acquaintance_of_pair.len() >= PAIRS {
-            let oldest = self.acquaintance_of_pair.values().min_by_key(|known| known.day).copied();
-            oldest.map(|oldest| self.acquaintance_of_pair.remove(&oldest.pair));
+            let mut oldest: Vec<(u32, Mark)> =
+                self.acquaintance_of_pair.values().map(|known| (known.day, known.pair)).collect();
+            oldest.sort_unstable();
+            for (_, pair) in oldest.iter().take(PAIRS / 8) {
+                self.acquaintance_of_pair.remove(pair);
+            }
         }
         let known = &self.acquaintance_of_pair;
         self.account_of_mark.retain(|_, account| {
@@ -96,4 +101,36 @@ impl Known {
 
 const fn is_fresh(known: &Acquaintance, today: u32) -> bool {
     today.saturating_sub(known.day) <= KNOWN_DAYS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn learned(number: usize) -> Acquaintance {
+        let mut pair = Mark::default();
+        pair[..8].copy_from_slice(&number.to_be_bytes());
+        let mut account = Mark::default();
+        account[..8].copy_from_slice(&(number / 8).to_be_bytes());
+        Acquaintance { account, pair, day: 100 + u32::from(number >= PAIRS) }
+    }
+
+    #[test]
+    fn many_accounts_are_bounded_and_the_oldest_pairs_go_first() {
+        let mut known = Known::default();
+        for number in 0..=PAIRS {
+            known.learn(learned(number));
+        }
+        assert_eq!(known.len(), PAIRS - PAIRS / 8 + 1);
+        assert!(known.contains(learned(PAIRS).pair, 101), "the newest");
+        let accounts = known.account_of_mark.values().map(|account| account.pairs.len());
+        assert_eq!(accounts.sum::<usize>(), known.len());
+        let all: Vec<Acquaintance> = (0..PAIRS + 1000).map(learned).collect();
+        let next_life = Known::new(&all, 101);
+        assert_eq!(next_life.len(), PAIRS);
+        assert!(
+            !next_life.contains(learned(0).pair, 101)
+                && next_life.contains(learned(PAIRS).pair, 101)
+        );
+    }
 }

@@ -172,12 +172,12 @@ fn what_is_dialled_is_public_unless_the_configuration_names_the_host() {
     let reach = Reachable::new(Scope::Public, &["PBX.example.".to_owned(), "[::1]".to_owned()])
         .with_host([ip("192.0.2.8")]);
     for text in ["10.0.0.1", "100.64.0.1", "169.254.1.1", "127.0.0.1", "fd00::1", "192.0.2.8"] {
-        assert!(reach.judge_found("far.example", at(text)).is_err(), "{text}");
-        assert_eq!(reach.judge_found("pbx.example", at(text)), Ok(()), "{text}");
+        assert!(reach.judge_found("far.example", None, at(text)).is_err(), "{text}");
+        assert_eq!(reach.judge_found("pbx.example", None, at(text)), Ok(()), "{text}");
     }
-    assert_eq!(reach.judge_found("::1", at("::1")), Ok(()));
-    assert_eq!(reach.judge_found("far.example", at("192.0.2.1")), Ok(()));
-    assert!(reach.judge_found("pbx.example", at("0.0.0.0")).is_err());
+    assert_eq!(reach.judge_found("::1", None, at("::1")), Ok(()));
+    assert_eq!(reach.judge_found("far.example", None, at("192.0.2.1")), Ok(()));
+    assert!(reach.judge_found("pbx.example", None, at("0.0.0.0")).is_err());
 }
 
 #[test]
@@ -313,4 +313,42 @@ proptest! {
             prop_assert!(is_allowed || reach.judge(to(form), named).is_err(), "{form}");
         }
     }
+}
+
+#[test]
+fn a_host_that_is_named_with_its_port_is_named_there_only() {
+    let named = ["127.0.0.1:5070", "pbx.example", "[::1]:5070", "10.0.0.9"].map(str::to_owned);
+    let reach = Reachable::new(Scope::Public, &named);
+    for (host, asked, to, is_allowed) in [
+        ("127.0.0.1", Some(5070), "127.0.0.1:5070", true),
+        ("127.0.0.1", Some(6379), "127.0.0.1:6379", false),
+        ("127.0.0.1", None, "127.0.0.1:5060", false),
+        ("[::1]", Some(5070), "[::1]:5070", true),
+        ("::1", Some(22), "[::1]:22", false),
+        ("PBX.example.", None, "10.0.0.1:5555", true),
+        ("pbx.example", Some(5061), "10.0.0.1:5061", true),
+        ("pbx.example", Some(6379), "10.0.0.1:6379", false),
+        ("10.0.0.9", None, "10.0.0.9:5060", true),
+        ("10.0.0.9", Some(80), "10.0.0.9:80", false),
+    ] {
+        let judged = reach.judge_found(host, asked, to.parse().unwrap());
+        assert_eq!(judged.is_ok(), is_allowed, "{host} {asked:?} {to}");
+    }
+}
+
+#[test]
+fn a_listener_at_all_ipv6_addresses_is_ours_by_ipv4_too() {
+    let reach = Reachable::default().with_listeners(["[::]:443".parse().unwrap()]);
+    for to in ["127.0.0.1:443", "[::1]:443", "[::ffff:127.0.0.1]:443"] {
+        let judged = reach.judge(to.parse().unwrap(), Named::Configuration);
+        assert!(judged.is_err(), "{to}");
+    }
+}
+
+#[test]
+fn two_private_blocks_that_begin_alike_are_two() {
+    let reach = Reachable::default();
+    let named = |from: &str| Named::Peer { from: from.parse().unwrap() };
+    assert!(reach.judge("192.168.7.1:5060".parse().unwrap(), named("192.168.0.1")).is_ok());
+    assert!(reach.judge("192.0.0.8:5060".parse().unwrap(), named("192.168.0.1")).is_err());
 }

@@ -9,10 +9,10 @@ use gateway_core::{AccountId, Address, Cause, TrunkId};
 
 use crate::agent::Agent;
 use crate::agent::dial::{Place, Way, Wish};
-use crate::config::LOCAL_TRUNK;
+use crate::config::{DIRECT_TRUNK, LOCAL_TRUNK};
 use crate::line::{Asker, ErrandId, Output, Owner};
 use crate::message::{Ids, Letter, handover};
-use crate::reach::{judge, permitted};
+use crate::reach::{beside_trunks, judge, permitted};
 use crate::registrar::place;
 use crate::stack::MAX_DATAGRAM_REQUEST_BYTES;
 use crate::stack::flow::{Flow, Target, Transport};
@@ -261,6 +261,17 @@ impl Agent {
             }
         };
         let found = targets.len();
+        let is_direct = errand.trunk.as_str() == DIRECT_TRUNK;
+        let is_at_trunk = |ip| self.trunks.values().any(|trunk| trunk.is_at(ip));
+        let targets = match is_direct {
+            true => beside_trunks(errand.uri.user().as_deref(), targets, is_at_trunk),
+            false => targets,
+        };
+        if targets.is_empty() && found > 0 {
+            let why = "this number leads to the server of a trunk, and goes by that trunk only";
+            self.end_errand(id, Handover::Never(Cause::Forbidden, why.to_owned()));
+            return;
+        }
         let is_fine = |target: &Target| !errand.needs_tls || target.transport == Transport::Tls;
         errand.later = targets.into_iter().filter(is_fine).collect();
         if errand.later.is_empty() && found > 0 {

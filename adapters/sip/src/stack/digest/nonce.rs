@@ -2,7 +2,7 @@
 //! costs no memory; and, for a MESSAGE, for which request it was made.
 //!
 //! ```text
-//!   age 4 | serial 5 | first CSeq 4 | subject 7 | MAC 12     32 bytes, in base64 43 letters
+//!   age 4 | serial 6 | first CSeq 4 | subject 6 | MAC 12     32 bytes, in base64 43 letters
 //!                                                 \--over all before it, and the asker
 //!
 //!   MESSAGE, CSeq 1 ---> 401 with a nonce that says "the request with CSeq 2 and this text was 1 first"
@@ -19,8 +19,7 @@
 //! A challenged request comes again under the next CSeq (RFC 3261 §8.1.3.5, §22.2), and nothing else
 //! in it tells that it is the same message. What the nonce says of that is believed also when it was
 //! made by an earlier life, whose key nobody has any more: the phone has signed it with its password,
-//! and whoever can make a phone sign another one could as well answer it in our place. It proves
-//! nothing else: who is to be let in has to answer a nonce of this life.
+//! and a forger of challenges could forge our answer too. It proves nothing else: who is to be let in has to answer a nonce of this life.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -37,9 +36,9 @@ use crate::stack::wire::{Method, Request};
 use zeroize::Zeroizing;
 
 const AGE_BYTES: usize = 4;
-const SERIAL_BYTES: usize = 5;
+const SERIAL_BYTES: usize = 6;
 const FIRST_BYTES: usize = 4;
-const SUBJECT_BYTES: usize = 7;
+const SUBJECT_BYTES: usize = 6;
 const BODY_BYTES: usize = AGE_BYTES + SERIAL_BYTES + FIRST_BYTES + SUBJECT_BYTES;
 const MAC_BYTES: usize = 12;
 const NONCE_BYTES: usize = BODY_BYTES + MAC_BYTES;
@@ -83,7 +82,7 @@ impl Nonces {
         let subject = subject(request, 1).unwrap_or_default();
         let parts: [&[u8]; 4] = [
             &age.to_be_bytes(),
-            // 5 bytes last for three years of ten thousand challenges a second.
+            // 6 bytes last for centuries of ten thousand challenges a second.
             &self.serial.to_be_bytes()[8 - SERIAL_BYTES..],
             &first.unwrap_or(0).to_be_bytes(),
             &subject,
