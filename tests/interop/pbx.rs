@@ -22,6 +22,7 @@ server = \"sip:127.0.0.1:5061;transport=tls\"
 user = \"gateway\"
 password = \"secret-gateway\"
 register = true
+names = true
 protection = [\"sdes\", \"clear\"]
 
 [[route]]

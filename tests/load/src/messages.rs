@@ -111,6 +111,7 @@ fn config(folder: &std::path::Path, load: &Load) -> String {
          [messages]\nper_minute = 6000000\nat_once = 100000\nper_minute_to_one = 6000000\n\
          [[sip.trunk]]\nname = \"far\"\nserver = \"sip:127.0.0.1:5090\"\n\
          user = \"gateway\"\npassword = \"none needed\"\nregister = false\n\
+         names = true\n\
          [[route]]\nfrom = \"*\"\nmatch = \"sip:*@127.0.0.1:5090\"\ntrunk = \"sip.far\"\n",
         folder.join("state").display()
     );
