@@ -106,6 +106,13 @@ impl MediaConfig {
         Ok(())
     }
 
+    /// The addresses our media comes from, as far as they are told.
+    #[must_use]
+    pub fn own_ips(&self) -> Vec<IpAddr> {
+        let told = self.bind.iter().copied().chain(self.advertised_address);
+        told.filter(|ip| !ip.is_unspecified()).collect()
+    }
+
     /// The advertised address, if it is of this family.
     #[must_use]
     pub fn advertised_for(&self, is_v4: bool) -> Option<IpAddr> {

@@ -104,6 +104,7 @@ impl Plane {
             allow_loopback: config.allow_loopback,
             consent_timeout: config.consent_timeout,
         };
+        let muxed: Vec<u16> = ice.muxed.iter().map(|muxed| muxed.advertised.port()).collect();
         Self {
             settings: Settings {
                 ice,
@@ -117,7 +118,7 @@ impl Plane {
             random: parts.random,
             ports: ByPort::default(),
             joins: Joins::default(),
-            finder: Finder::default(),
+            finder: Finder::new(config.own_ips(), muxed),
             deadlines: BTreeSet::new(),
             events: VecDeque::new(),
             transmits: VecDeque::new(),
@@ -140,6 +141,9 @@ impl Plane {
         datagram: &mut [u8],
         now: Instant,
     ) {
+        if self.finder.is_own(source) {
+            return self.refuse(Outcome::WrongSource);
+        }
         let kind = classify(datagram);
         let owner = match self.finder.by_socket(socket) {
             Some(owner) => Some(owner),

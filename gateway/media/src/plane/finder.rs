@@ -8,7 +8,7 @@
 //! ```
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use gateway_core::ids::PortId;
@@ -45,9 +45,46 @@ pub(super) struct Finder {
     claim_of_address: HashMap<SocketAddr, Claim>,
     port_of_transaction: HashMap<[u8; 12], PortId>,
     transactions: VecDeque<(Instant, [u8; 12])>,
+    own: OwnPlaces,
+}
+
+/// The addresses of our own sockets. A packet that comes from one was sent by us: two descriptions
+/// that name our ports as each other's peers would have it go round for ever.
+#[derive(Default)]
+struct OwnPlaces {
+    ips: Vec<IpAddr>,
+    /// A bit for each port.
+    ports: Vec<u64>,
+}
+
+impl OwnPlaces {
+    fn set(&mut self, port: u16, is_ours: bool) {
+        self.ports.resize(1 << 10, 0);
+        let (word, bit) = (&mut self.ports[usize::from(port >> 6)], 1 << (port & 63));
+        *word = if is_ours { *word | bit } else { *word & !bit };
+    }
+
+    fn contains(&self, place: SocketAddr) -> bool {
+        let is_set = |port: u16| {
+            self.ports.get(usize::from(port >> 6)).is_some_and(|it| it >> (port & 63) & 1 == 1)
+        };
+        self.ips.contains(&place.ip()) && is_set(place.port())
+    }
 }
 
 impl Finder {
+    /// One for sockets at these addresses of ours; those on `muxed` are always there.
+    pub(super) fn new(ips: Vec<IpAddr>, muxed: impl IntoIterator<Item = u16>) -> Self {
+        let mut finder = Self { own: OwnPlaces { ips, ports: Vec::new() }, ..Self::default() };
+        muxed.into_iter().for_each(|port| finder.own.set(port, true));
+        finder
+    }
+
+    /// Whether a datagram from there was sent by a socket of ours.
+    pub(super) fn is_own(&self, source: SocketAddr) -> bool {
+        self.own.contains(source)
+    }
+
     /// The port that has this socket for itself, and whether it is that of RTCP.
     pub(super) fn by_socket(&self, socket: SocketId) -> Option<(PortId, bool)> {
         *self.port_of_socket.get(socket.0 as usize)?
@@ -71,6 +108,7 @@ impl Finder {
     }
 
     pub(super) fn add_sockets(&mut self, id: PortId, pair: SocketPair) {
+        self.note_own(pair, true);
         for (socket, is_rtcp) in [(pair.rtp, false), (pair.rtcp, true)] {
             let place = socket.0 as usize;
             if self.port_of_socket.len() <= place {
@@ -80,7 +118,18 @@ impl Finder {
         }
     }
 
+    fn note_own(&mut self, pair: SocketPair, is_ours: bool) {
+        let ip = pair.advertised.ip();
+        if !self.own.ips.contains(&ip) {
+            self.own.ips.push(ip);
+        }
+        for port in [pair.advertised.port(), pair.advertised.port().saturating_add(1)] {
+            self.own.set(port, is_ours);
+        }
+    }
+
     pub(super) fn remove_sockets(&mut self, pair: SocketPair) {
+        self.note_own(pair, false);
         for socket in [pair.rtp, pair.rtcp] {
             if let Some(port) = self.port_of_socket.get_mut(socket.0 as usize) {
                 *port = None;

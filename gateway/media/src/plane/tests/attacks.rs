@@ -287,6 +287,30 @@ fn behind_a_translator_an_srtp_source_is_learned_by_its_tag() {
     assert!(wire.elsewhere.iter().all(|flying| flying.to != stranger()));
 }
 
+/// Two descriptions that name our ports as each other's peers: without a check a packet would go
+/// round between them for ever.
+#[test]
+fn a_packet_that_our_own_socket_sent_is_not_taken_from_a_peer() {
+    let mut wire = Wire::new(1);
+    let of_phone = open_phone(&mut wire, phone(Protection::Clear), "198.51.100.9");
+    let mut offer = phone_offer("198.51.100.9", "0 8 101");
+    let media = offer.audio_mut().unwrap();
+    (media.address, media.port) = (Some(of_phone.ip()), of_phone.port());
+    let (profile, offer) = (phone(Protection::Clear), Offer(offer));
+    wire.command(0, MediaCommand::Answer { port: B, profile, offer, like: None });
+    let to = wire.hosts[0].take().iter().find_map(|event| match event {
+        MediaEvent::Answered(B, answer) => answer.0.audio().unwrap().rtp_address(),
+        _ => None,
+    });
+    let to = to.expect("an answer");
+    wire.command(0, MediaCommand::Join { a: P, b: B });
+    for sequence in 0..20 {
+        wire.inject(of_phone, to, &packet(0, sequence, 7, &[1; 160]));
+    }
+    assert!(heard(&mut wire).is_empty(), "it would come back to the port that sent it");
+    assert_eq!(wire.hosts[0].counters.packets(Way::In, Outcome::WrongSource), 20);
+}
+
 #[test]
 fn handshake_messages_without_end_are_not_kept() {
     let mut wire = Wire::new(2);
