@@ -101,6 +101,17 @@ pub struct Attempt {
     charges: Vec<(Key, Charge)>,
 }
 
+impl Attempt {
+    /// Whether the account is known where it comes from: then it need not wait behind strangers.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.charges.iter().all(|(key, _)| match key {
+            Key::Pair(_) | Key::Registered(_) => true,
+            Key::Network(_) | Key::Account(_) => false,
+        })
+    }
+}
+
 /// All that is remembered of attempts.
 #[derive(Debug)]
 pub struct Attempts {

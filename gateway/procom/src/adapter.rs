@@ -25,7 +25,7 @@ use tokio::time::{sleep_until, timeout};
 use crate::accounts::Accounts;
 use crate::config::ProcomConfig;
 use crate::fresh::Fresh;
-use crate::hub::{Closing, Hub, Now, Output, Setup, Verdict};
+use crate::hub::{Closing, Hub, Now, Output, Setup, Turn, Verdict};
 use crate::secret::Secret;
 use crate::server::{self, Context, FromSocket, Pace, Policy, ToSocket};
 use crate::session::{SessionId, SocketId, TRUNK};
@@ -266,7 +266,9 @@ impl Shell {
                     self.send(socket, ToSocket::Close(code, reason));
                     self.socket_of_id.remove(&socket);
                 }
-                Output::Verify(socket, user, password) => self.verify(socket, user, password),
+                Output::Verify(socket, user, password, turn) => {
+                    self.verify(socket, user, password, turn);
+                }
                 Output::Incoming(incoming) => {
                     let leg = incoming.leg;
                     if self.edge.try_report(Event::Incoming(incoming)).is_err() {
@@ -327,8 +329,8 @@ impl Shell {
         }
     }
 
-    fn verify(&mut self, socket: SocketId, user: String, password: Secret) {
-        if !self.verifier.ask(socket, user, password) {
+    fn verify(&mut self, socket: SocketId, user: String, password: Secret, turn: Turn) {
+        if !self.verifier.ask(socket, user, password, turn) {
             self.hub.handle_verdict(socket, Verdict::Overload, now(), &mut System(&self.edge));
         }
     }

@@ -30,7 +30,7 @@ use crate::ice;
 use crate::leg::Loss;
 use crate::session::{self, Conduct, Link, Peer, Session, SessionId, SocketId};
 
-pub(crate) use boundary::{Closing, Now, Output, Setup, Verdict};
+pub(crate) use boundary::{Closing, Now, Output, Setup, Turn, Verdict};
 use messages::Post;
 
 /// How long a socket may take to say a `hello` that is accepted.

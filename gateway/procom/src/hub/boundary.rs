@@ -64,14 +64,23 @@ pub(crate) enum Closing {
     Dropped,
 }
 
+/// Whose password is looked at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// The account has signed in from there before, or with that device.
+    Known,
+    /// Anybody.
+    Stranger,
+}
+
 /// What the hub says.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Output {
     Send(SocketId, Arc<str>),
     /// Closes a socket after what was sent; nothing more is expected of it.
     Close(SocketId, u16, &'static str),
-    /// Have a password looked at.
-    Verify(SocketId, String, Secret),
+    /// Have a password looked at, before those of strangers if the account is known there.
+    Verify(SocketId, String, Secret, Turn),
     /// A new leg. If there is no room for it, `handle_busy` is told.
     Incoming(Box<Incoming>),
     Leg(LegId, LegEvent),

@@ -9,7 +9,7 @@ use gateway_core::message::{Device, DeviceId};
 use ring::digest::{SHA256, digest as hash};
 
 use super::{
-    CLOSE_TAKEN_OVER, Deadline, Hub, Link, Loss, Now, Output, REFUSAL_DELAY, Socket, Verdict,
+    CLOSE_TAKEN_OVER, Deadline, Hub, Link, Loss, Now, Output, REFUSAL_DELAY, Socket, Turn, Verdict,
 };
 use crate::accounts::GUEST_PREFIX;
 use crate::frame::{ClientFrame, Code, GatewayFrame, Hello, Refusal, Welcome, read, tidy_name};
@@ -135,9 +135,10 @@ impl Hub {
         match self.attempts.begin(peer.ip, &user, standing, now.at) {
             Ok(attempt) => {
                 let held = Vec::new();
+                let turn = if attempt.is_known() { Turn::Known } else { Turn::Stranger };
                 let verifying = Socket::Verifying { peer, attempt, held, device };
                 self.socket_of_id.insert(socket, verifying);
-                self.outputs.push_back(Output::Verify(socket, user, password));
+                self.outputs.push_back(Output::Verify(socket, user, password, turn));
             }
             Err(wait) => {
                 self.outputs.push_back(Output::Fault("too-many-attempts"));
