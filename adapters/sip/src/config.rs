@@ -232,7 +232,7 @@ pub struct TrunkConfig {
     #[serde(default)]
     pub imdn: bool,
     /// Whether it knows names and extensions, as a PBX does: what no numbering plan knows goes out
-    /// to it as it was dialled. A provider gets numbers only.
+    /// to it as it was dialled. A provider gets numbers, and names without digits.
     #[serde(default)]
     pub names: bool,
 }

@@ -12,7 +12,7 @@
 //! Strangers have a share for each network they come from. It is used up by answers to them alone:
 //! a trunk, a registered phone and a right password have shares of their own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
@@ -30,6 +30,9 @@ use crate::stack::gate::{Admission, Gate, Proof};
 use crate::stack::overload::Buckets;
 use crate::stack::policy::Refusal;
 use crate::stack::wire::{Method, Request, Response};
+
+/// How many wrong answers are remembered: repetitions come within seconds.
+const MAX_REFUSED: usize = 64;
 
 /// A party that has a share of its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +58,8 @@ pub(super) struct Door {
     /// The party that pays for requests within a call.
     client_of_leg: BTreeMap<LegId, Client>,
     retry_after: String,
+    /// The latest wrong answers.
+    refused: VecDeque<[u8; 16]>,
 }
 
 impl Door {
@@ -72,6 +77,7 @@ impl Door {
             clients: Buckets::new(limits.requests_per_second, limits.burst),
             client_of_leg: BTreeMap::new(),
             retry_after: limits.retry_after_s.to_string(),
+            refused: VecDeque::new(),
         }
     }
 
@@ -220,6 +226,11 @@ impl Doorkeeper<'_> {
         now: Instant,
     ) -> Admission {
         let (user, source) = (credentials.user(), flow.remote.ip());
+        let print = credentials.print(request);
+        // A datagram that comes again is no new guess: its 403 was lost, or is late.
+        if self.door.refused.contains(&print) {
+            return self.refuse(&Refusal::new(403), request, flow, now);
+        }
         let is_phone = self.registrar.is_at(user, flow);
         let standing = if is_phone { Standing::Registered } else { Standing::Stranger };
         let door = &mut *self.door;
@@ -244,6 +255,10 @@ impl Doorkeeper<'_> {
             }
             Verdict::Refused => {
                 door.attempts.handle_wrong(attempt, now);
+                if door.refused.len() >= MAX_REFUSED {
+                    door.refused.pop_front();
+                }
+                door.refused.push_back(print);
                 tracing::debug!("wrong credentials");
                 self.refuse(&Refusal::new(403), request, flow, now)
             }

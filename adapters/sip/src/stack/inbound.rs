@@ -14,6 +14,9 @@ use super::transaction::{
 use super::wire::{self, Message, Method, Request, Response};
 use super::{Event, Stack};
 
+/// How many times as many transactions as are busy may only absorb repetitions.
+const IDLE_SHARE: usize = 4;
+
 /// Where, when and with how many bytes a message came.
 #[derive(Clone, Copy)]
 struct Came {
@@ -229,13 +232,17 @@ impl Stack {
         }
     }
 
-    /// Whether there is no room for one more transaction. A BYE and a CANCEL make the load smaller.
+    /// Whether there is no room for one more transaction. Those that only absorb repetitions
+    /// (timers D, I, J and K, RFC 3261 §17) count little: some accounts that ask all the time would
+    /// keep all others out. A BYE and a CANCEL make the load smaller.
     fn is_full(&self, method: &Method) -> bool {
+        let (most, all) = (self.limits.max_transactions, self.table.len());
         if matches!(method, Method::Bye | Method::Cancel) {
-            return self.table.len() >= 2 * self.limits.max_transactions;
+            return all >= 2 * IDLE_SHARE * most;
         }
-        self.table.pending_servers() >= self.limits.max_pending
-            || self.table.len() >= self.limits.max_transactions
+        let is_busy =
+            self.table.pending_servers() >= self.limits.max_pending || self.table.busy() >= most;
+        is_busy || all >= IDLE_SHARE * most
     }
 
     fn overloaded(&self) -> Refusal {

@@ -141,7 +141,8 @@ impl Transports {
         let bound = || self.listening.iter().map(|(_, address)| *address);
         let host = bound().map(|address| address.ip()).filter(|ip| !ip.is_unspecified());
         let reach = self.settings.reach.clone().with_listeners(bound());
-        let reach = reach.with_host(host).with_host(settings::host_addresses());
+        let told = self.settings.advertised.iter().copied();
+        let reach = reach.with_host(host).with_host(told).with_host(settings::host_addresses());
         self.advertised = std::mem::take(&mut self.advertised).within(reach);
     }
 

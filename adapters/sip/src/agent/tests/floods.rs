@@ -350,10 +350,13 @@ fn a_party_that_floods_within_a_call_is_told_to_wait_and_can_still_hang_up() {
 fn a_full_table_does_not_keep_a_phone_from_its_challenge() {
     let limits = Limits { max_transactions: 1, ..Limits::default() };
     let mut scene = Scene::new(&Config { limits, ..config() });
-    let alice = signed(&mut scene, register("alice", 1), "alice", "secret");
     let bob = signed(&mut scene, register("bob", 1), "bob", "secret");
-    scene.give(alice.render());
-    assert_eq!(scene.statuses(), [200]);
+    // Those that only absorb repetitions count for a quarter.
+    for number in 1..=4 {
+        let alice = signed(&mut scene, register("alice", number), "alice", "secret");
+        scene.give(alice.render());
+        assert_eq!(scene.statuses(), [200]);
+    }
     scene.give(register("carol", 1).render());
     assert_eq!(scene.statuses(), [401]);
     scene.give(bob.render());

@@ -116,6 +116,21 @@ fn the_same_answer_again_is_no_guess_and_teaches_nothing() {
     assert_eq!(learned(&mut scene).len(), 1);
 }
 
+#[test]
+fn a_wrong_answer_that_comes_again_is_one_guess() {
+    let mut scene = Scene::new(&config());
+    let wrong = signed(&mut scene, register("alice", 1), "alice", "guess").render();
+    for _ in 0..100 {
+        scene.give(wrong.clone());
+        assert_eq!(scene.statuses(), [403], "its 403 may have been lost");
+    }
+    scene.at("192.0.2.7:5099");
+    assert_eq!(sign_in(&mut scene, "bob", 1), 200, "the network has one strike");
+    let other = signed(&mut scene, register("alice", 2), "alice", "another guess").render();
+    scene.give(other);
+    assert_eq!(scene.statuses(), [403]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 

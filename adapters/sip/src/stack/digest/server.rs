@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use ring::digest::{Context, SHA256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -78,6 +79,19 @@ impl Credentials {
     /// The user they name.
     pub fn user(&self) -> &str {
         &self.user
+    }
+
+    /// What tells this answer from every other one: the same again is no new guess.
+    pub fn print(&self, request: &Request) -> [u8; 16] {
+        let mut context = Context::new(&SHA256);
+        let method = request.method();
+        let said = ["nonce", "nc", "cnonce", "uri", "response", "algorithm", "qop", "username"];
+        let said = said.into_iter().map(|name| self.params.get(name).unwrap_or_default());
+        for part in said.chain([method.as_str()]) {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        *context.finish().as_ref().first_chunk().expect("SHA-256 has 32 bytes")
     }
 }
 

@@ -123,6 +123,12 @@ impl Table {
         self.kept.is_empty()
     }
 
+    /// How many transactions are not over yet but for the repetitions they absorb: requests that
+    /// wait for our answer, and our own requests.
+    pub fn busy(&self) -> usize {
+        self.pending_servers + self.of_client_key.len()
+    }
+
     /// How many server transactions wait for a final response.
     pub fn pending_servers(&self) -> usize {
         self.pending_servers
