@@ -186,7 +186,7 @@ impl Pursuit<'_, '_> {
         let own = found.objection(number).filter(|objection| match objection {
             Objection::Class(_) => true,
             Objection::Resembles(_) => has_country,
-            Objection::Unknown => false,
+            Objection::Unknown | Objection::Short => false,
         });
         own.or_else(|| match outgoing? {
             Dialled::Number(outgoing) => found.objection(&outgoing),

@@ -18,6 +18,14 @@ pub enum Objection {
     Resembles(Class),
     /// No plan knows the number.
     Unknown,
+    /// It is a short one, like those of services, and no rule names it whole.
+    Short,
+}
+
+impl Objection {
+    fn of_unknown(number: &Number) -> Self {
+        if number.class == Class::Short { Self::Short } else { Self::Unknown }
+    }
 }
 
 impl fmt::Display for Objection {
@@ -35,6 +43,10 @@ impl fmt::Display for Objection {
                      {class}: those are refused unless a [[route]] names or allows them"
                 )
             }
+            Self::Short => f.write_str(
+                "short numbers are refused unless a [[route]] says how long they are, like \
+                 match = \"116117\" or \"1??\"",
+            ),
             Self::Unknown => f.write_str(
                 "no numbering plan knows this number: check its digits. A [[route]] with \
                  allow = [\"unknown\"] lets such numbers pass",
@@ -49,7 +61,7 @@ pub fn unruled(number: &Number) -> Option<Objection> {
     // A service acts on the line of the operator: the owner of a number cannot order it.
     let is_refused = |class: &Class| class.is_refused_by_default() || *class == Class::Service;
     let class = Some(number.class).filter(is_refused);
-    let unknown = (!number.is_valid).then_some(Objection::Unknown);
+    let unknown = (!number.is_valid).then(|| Objection::of_unknown(number));
     class.map(Objection::Class).or(number.resembles.map(Objection::Resembles)).or(unknown)
 }
 
@@ -62,7 +74,9 @@ impl Match<'_> {
         self.objection_to_class(number).or_else(|| {
             let resembled = number.resembles.filter(|class| !self.lets(*class));
             let is_unknown = !number.is_valid && !self.names_unknown();
-            resembled.map(Objection::Resembles).or(is_unknown.then_some(Objection::Unknown))
+            resembled
+                .map(Objection::Resembles)
+                .or(is_unknown.then(|| Objection::of_unknown(number)))
         })
     }
 

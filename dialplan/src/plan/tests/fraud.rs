@@ -170,8 +170,12 @@ fn numbers_that_no_plan_knows_need_a_rule_that_says_so() {
     for text in unknown {
         let (cause, why) = house.routes(text).unwrap_err();
         assert_eq!(cause, Cause::Forbidden, "{text}");
-        assert!(why.contains("plan knows") || why.contains("premium"), "{text}: {why}");
+        let says = ["plan knows", "premium", "short numbers"].iter().any(|it| why.contains(it));
+        assert!(says, "{text}: {why}");
     }
+    assert!(house.routes("1234").unwrap_err().1.contains("short numbers"));
+    let helpline = House::new("[[route]]\nmatch = \"116???\"\ntrunk = \"sip.pbx\"\n", "");
+    assert_eq!(helpline.routes("116117"), ok(&["sip.pbx tel:116117"]));
     let allowing = House::new(RULES[2], "");
     assert_eq!(allowing.routes("+4511110000"), ok(&["sip.pbx tel:+4511110000"]));
     assert!(allowing.routes("9011223344").unwrap_err().1.contains("resembles"), "premium and two");

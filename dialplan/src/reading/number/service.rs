@@ -34,11 +34,17 @@ pub(super) fn number(digits: String, home: &Home) -> Result<Number, Refusal> {
         if at > 0 && is_target(group) {
             number.take_in(&read(group, home)?);
         } else if at == 0 && group.len() > MAX_CODE {
-            number.take_in(&read(group, home)?);
-            (1..=MAX_CODE).filter_map(|code| read(&group[code..], home).ok()).for_each(|behind| {
-                let class = Some(behind.class).filter(|class| class.is_refused_by_default());
-                number.resembles = plan::worse(number.resembles, class.or(behind.resembles));
-            });
+            let behind: Vec<Number> = (1..=MAX_CODE)
+                .filter_map(|code| read(&group[code..], home).ok())
+                .filter(|behind| behind.is_valid)
+                .collect();
+            // `*67` and a number that its plan knows; else the whole is a number that none knows.
+            if behind.is_empty() {
+                number.take_in(&read(group, home)?);
+                let ends = (1..=MAX_CODE).map(|code| plan::resembled(&group[code..], home));
+                number.resembles = ends.fold(number.resembles, plan::worse);
+            }
+            behind.iter().for_each(|behind| number.take_in(behind));
         }
     }
     Ok(number)
@@ -114,7 +120,10 @@ mod tests {
             assert_eq!(read(code), expected, "{code}");
         }
         let disguised = number("*6790112233".to_owned(), &home).unwrap();
-        assert_eq!((disguised.is_valid, disguised.resembles), (false, Some(Class::Premium)));
+        assert_eq!(disguised.class, Class::Premium);
+        let american = Home::new(Some("US"), &[]).unwrap();
+        let hidden = number("*674155552671".to_owned(), &american).unwrap();
+        assert_eq!((hidden.class, hidden.is_valid), (Class::Service, true));
         assert!(number("*21*+44909879000000000#".to_owned(), &home).is_err(), "too long");
     }
 }
