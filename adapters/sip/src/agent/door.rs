@@ -19,7 +19,7 @@ use std::time::Instant;
 use gateway_adapter::attempts::{Acquaintance, Attempts, Standing, network};
 use gateway_core::{LegId, TrunkId};
 
-use super::inbound::capabilities;
+use super::inbound::{Beginning, capabilities};
 use crate::config::Limits;
 use crate::registrar::Registrar;
 use crate::registration::Trunk;
@@ -140,28 +140,17 @@ impl Gate for Doorkeeper<'_> {
             }
             return self.pass(Client::Trunk(trunk.clone()), Proof::Trunk(trunk), request, now);
         }
-        match method {
-            Method::Invite | Method::Message | Method::Register => {
+        match Beginning::of(&method) {
+            Beginning::Call | Beginning::Message | Beginning::Registration => {
                 self.authenticate(request, flow, now)
             }
             // RFC 3261 §11.2 lets it be answered without state; where all that it should tell is
             // too long, the answer alone is.
-            Method::Options => {
+            Beginning::Question => {
                 let answers = vec![capabilities(request), Response::to_request(request, 200)];
                 self.answer(answers, flow, now)
             }
-            // Only within a call, and this is in none.
-            Method::Bye
-            | Method::Info
-            | Method::Update
-            | Method::Ack
-            | Method::Cancel
-            | Method::Prack
-            | Method::Subscribe
-            | Method::Notify
-            | Method::Refer
-            | Method::Publish
-            | Method::Other(_) => self.refuse(&Refusal::new(481), request, flow, now),
+            Beginning::Nothing => self.refuse(&Refusal::new(481), request, flow, now),
         }
     }
 

@@ -28,6 +28,40 @@ pub(super) struct Caller {
     pub(super) to: Address,
 }
 
+/// What a request outside a dialog begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beginning {
+    Call,
+    Registration,
+    Message,
+    /// It asks what we can do, and begins nothing.
+    Question,
+    /// Its method belongs into a dialog.
+    Nothing,
+}
+
+impl Beginning {
+    pub(super) const fn of(method: &Method) -> Self {
+        match method {
+            Method::Invite => Self::Call,
+            Method::Register => Self::Registration,
+            Method::Message => Self::Message,
+            Method::Options => Self::Question,
+            Method::Bye
+            | Method::Info
+            | Method::Update
+            | Method::Ack
+            | Method::Cancel
+            | Method::Prack
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Refer
+            | Method::Publish
+            | Method::Other(_) => Self::Nothing,
+        }
+    }
+}
+
 impl Agent {
     /// Takes a request that the gate has let in.
     pub(super) fn handle_request(
@@ -42,23 +76,14 @@ impl Agent {
             self.handle_in_dialog(id, &request, flow, now);
             return;
         }
-        match request.method() {
-            Method::Invite => self.handle_invite(id, request, (flow, proof), next_leg, now),
-            Method::Register => self.handle_register(id, &request, (flow, proof), now),
-            Method::Options => self.stack.respond(id, capabilities(&request), now),
-            Method::Message => self.handle_message_request(id, request, (flow, proof), now),
-            // Only within a call, and this is in none.
-            Method::Bye
-            | Method::Info
-            | Method::Update
-            | Method::Ack
-            | Method::Cancel
-            | Method::Prack
-            | Method::Subscribe
-            | Method::Notify
-            | Method::Refer
-            | Method::Publish
-            | Method::Other(_) => {
+        match Beginning::of(&request.method()) {
+            Beginning::Call => self.handle_invite(id, request, (flow, proof), next_leg, now),
+            Beginning::Registration => self.handle_register(id, &request, (flow, proof), now),
+            Beginning::Question => self.stack.respond(id, capabilities(&request), now),
+            Beginning::Message => {
+                self.handle_message_request(id, request, (flow, proof), now);
+            }
+            Beginning::Nothing => {
                 self.stack.respond(id, Response::to_request(&request, 481), now);
             }
         }
@@ -162,7 +187,7 @@ impl Agent {
                     Origin { trunk: id, account: None, asserted, verified: false, only: None };
                 return Ok(Caller { origin, profile, to });
             }
-            // Who knows a call has not proven to be an account.
+            // The tags of a call prove no account.
             Proof::Dialog => return Err(Refusal::new(403)),
         };
         let to = called(request, None).ok_or_else(unknown)?;
@@ -187,7 +212,7 @@ impl Agent {
     ) {
         let user = match proof {
             Proof::User(user) => user,
-            // The gate lets nobody register in another way.
+            // The gate lets only accounts register.
             Proof::Trunk(_) | Proof::Dialog => {
                 self.stack.respond(id, Response::to_request(request, 403), now);
                 return;
