@@ -194,39 +194,6 @@ fn anything_but_a_hello_first_closes_the_socket() {
 }
 
 #[test]
-fn a_wrong_password_closes_the_socket_and_the_eleventh_is_not_looked_at() {
-    let mut world = world();
-    for at in 0..20 {
-        let socket = SocketId(at);
-        world.open(socket);
-        world.text(socket, &hello());
-        world.verdict(socket, Verdict::Wrong);
-        let expected = if at < 10 { "bad-credentials" } else { "too-many-attempts" };
-        if at >= 10 {
-            assert!(world.said.is_empty(), "who guesses has to wait");
-            world.hub.handle_timeout(later(world.now, 1));
-            world.drain();
-        }
-        assert_eq!(world.take_error(socket), expected);
-    }
-    let looked_at = world.rest.iter().filter(|output| matches!(output, Output::Verify(..)));
-    assert_eq!(looked_at.count(), 10);
-    assert_eq!(world.closed.len(), 20);
-}
-
-#[test]
-fn a_verdict_that_could_not_be_had_does_not_count_as_a_wrong_password() {
-    let mut world = world();
-    for at in 0..50 {
-        let socket = SocketId(at);
-        world.open(socket);
-        world.text(socket, &hello());
-        world.verdict(socket, Verdict::Overload);
-        assert_eq!(world.take_error(socket), "overload");
-    }
-}
-
-#[test]
 fn a_socket_that_says_no_hello_is_closed_after_ten_seconds() {
     let mut world = world();
     world.open(A);
