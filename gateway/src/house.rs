@@ -227,7 +227,7 @@ fn rebuild_sip(config: &Config, reach: Reachable) -> Build {
     Box::new(move || bind_sip(&config, &reach))
 }
 
-/// Who has signed in from where, as the store knows it now: also what was learned since the start.
+/// The networks that accounts have signed in from, with those that were added since the start.
 fn memory(config: &Config, adapter: &'static str) -> Result<Memory, AdapterFailed> {
     recall(&config.gateway.state_dir, adapter, epoch_ms())
         .map_err(|why| AdapterFailed::new("read who signed in from where", why))

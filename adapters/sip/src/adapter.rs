@@ -41,7 +41,7 @@ pub struct SipAdapter {
 
 impl SipAdapter {
     /// Takes its configuration, the phones of all accounts and the memory of who has signed in from
-    /// where before, and binds its sockets; nobody is served before it runs. `reach` says what the
+    /// where before, and binds its sockets; it serves from when it runs. `reach` says what the
     /// configuration allows, and knows the gateway's other listeners. Needs a tokio runtime around
     /// it.
     ///

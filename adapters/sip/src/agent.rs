@@ -272,7 +272,7 @@ impl Agent {
         }
     }
 
-    /// Whom a call that we make reaches, where that is a trunk or an account of ours.
+    /// The trunk or the account that a call of ours reaches, if it is one of them.
     fn callee(&self, dial: &Dial) -> Option<Proof> {
         if self.trunks.contains_key(&dial.trunk) {
             return Some(Proof::Trunk(dial.trunk.clone()));

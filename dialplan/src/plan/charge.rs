@@ -26,7 +26,7 @@ use crate::rules::{Match, Objection, unruled};
 /// What a trunk dials.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Takes {
-    /// An address at a host of its own: nobody charges us for it.
+    /// An address at a host of its own: such a call costs us nothing.
     Addresses,
     /// Numbers of the public plans, charged to us; and names without digits.
     Numbers,

@@ -24,18 +24,18 @@
 //! strangers together about one in an hour for each account.
 //!
 //! A pair counts as known for 30 days after its last use. So an attacker locks out neither a
-//! registered neighbour nor an account in a network it used before, and not the device of an owner
-//! wherever that is. A right password takes back its
-//! own strike and no other: an attacker with an account does not clear the strikes of his network.
+//! registered neighbour nor an account in a network it used before, nor the owner's device anywhere.
+//! A right password takes back its own strike and no other: an attacker with an account does not
+//! clear the strikes of his network.
 //!
-//! What this does not give: who guesses at an account from inside a network that this account uses
-//! shares the pair with an owner who shows no device, because an address is all that tells them
-//! apart. Therefore that ban is at most 30 s. After it the first attempt to come is looked at, which
-//! may again be the guesser's. Devices, sessions and registered flows do not notice.
+//! What this does not give: a guesser inside a network that the account uses shares the pair with an
+//! owner who shows no device, because only the address could tell them apart. Therefore that ban is
+//! at most 30 s. After it the first attempt is looked at, which may again be the guesser's. Devices,
+//! sessions and registered flows have strikes of their own.
 //!
 //! An account that does not exist is treated like any other: nothing here knows which exist. Names
 //! are kept as keyed hashes only. Pairs of one scope (`procom`, `sip`) say nothing in another: page
-//! and phone have different secrets, and who knows one of them shall gain nothing for the other.
+//! and phone have different secrets, and one of them must not help to guess the other.
 
 mod known;
 mod memory;
@@ -252,7 +252,7 @@ fn day(unix_s: u64) -> u32 {
     u32::try_from(unix_s / (24 * 3600)).unwrap_or(u32::MAX)
 }
 
-/// Who shares an address: of IPv6, everybody in a /64 (RFC 7421).
+/// The network of an address: the address itself, of IPv6 its /64 (RFC 7421).
 #[must_use]
 pub fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {

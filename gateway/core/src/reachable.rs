@@ -22,7 +22,7 @@ pub use kind::Kind;
 /// The ports of SIP where none is said (RFC 3261 §19.1.2).
 const SIP_PORTS: [u16; 2] = [5060, 5061];
 
-/// Who named an address.
+/// By which way an address was named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named {
     /// The operator: the server of a trunk.
@@ -66,7 +66,7 @@ pub enum Obstacle {
 pub struct Forbidden {
     /// What it is refused for.
     pub obstacle: Obstacle,
-    /// Who named it.
+    /// How it was named.
     pub named: Named,
 }
 

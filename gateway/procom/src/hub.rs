@@ -89,7 +89,7 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    /// With nobody connected. `attempts` knows what was learned of passwords before.
+    /// Without any connection. `attempts` knows what was learned of passwords before.
     pub(crate) fn new(setup: Setup, attempts: Attempts) -> Self {
         Self {
             post: Post::new(setup.first_intake),

@@ -45,7 +45,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// The next question, those of known owners first; `None` when nobody can ask any more.
+    /// The next question, those of known owners first; `None` when no more can come.
     async fn next(&mut self) -> Option<Question> {
         tokio::select! {
             biased;

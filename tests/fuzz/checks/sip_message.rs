@@ -12,7 +12,7 @@ use adapter_sip::stack::{Advertised, Limits, Stack};
 use bytes::Bytes;
 use std::time::Instant;
 
-/// A gate that knows nobody.
+/// A gate that knows no trunk and no account.
 struct Closed;
 
 impl Gate for Closed {

@@ -202,8 +202,8 @@ impl Dialog {
 
     /// Where requests of this dialog go. A connection is kept to while it lives. Else the next
     /// hop's literal address counts (RFC 3261 §12.2.1.1), where it may be followed: else the peer is
-    /// answered where it was seen. Whoever is connected to anew must be who the next hop's URI
-    /// names, where nobody said better (RFC 5922 §7.1).
+    /// answered where it was seen. The certificate of a new connection must show the name of the
+    /// trunk's server, or else the host of the next hop's URI (RFC 5922 §7.1).
     pub fn target(&self) -> Target {
         let mut target = self.target.clone();
         if let Some(Ok(hop)) = self.followed() {

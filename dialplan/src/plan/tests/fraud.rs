@@ -130,7 +130,7 @@ proptest! {
         let house = House::new(RULES[0], "");
         let left = leaves_anyhow(&house, &text);
         let in_code = [19, 20, 21, 28].contains(&way);
-        // Two escapes within one another are none of a number's; letters nobody sees are not typed.
+        // A number has no escape within an escape; invisible letters are not typed.
         // An international number has no context, and without + it is another number.
         let is_refused = [8, 18, 23, 26, 30, 31].contains(&way);
         let form = format!("tel:{number}");

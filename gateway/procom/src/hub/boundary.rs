@@ -64,7 +64,7 @@ pub(crate) enum Closing {
     Dropped,
 }
 
-/// Whose password is looked at first.
+/// Which passwords are looked at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// The account has signed in from there before, or with that device.

@@ -19,7 +19,7 @@ pub(super) const PASSWORD: &str = "correct horse battery";
 pub(super) const TRUNK_PORT: u16 = 5090;
 /// The number that rings at the echo when the trunk calls it.
 pub(super) const ECHO: &str = "+4512340000";
-/// A number that nobody has here.
+/// A number without an account here.
 const NOBODY: &str = "+4512340001";
 /// Every phone and line asks once in this time.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -210,7 +210,7 @@ struct Line {
 }
 
 impl Line {
-    /// Calls the echo, or a number that nobody has, in turns.
+    /// Calls the echo, or a number without an account, in turns.
     fn call(&mut self) -> Vec<Outcome> {
         self.calls += 1;
         let (to, right) = if self.calls.is_multiple_of(2) { (NOBODY, 404) } else { (ECHO, 200) };

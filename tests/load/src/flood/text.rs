@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-/// Who asks, from where, and by which numbers the request is known.
+/// The user and address that ask, and the numbers that tell the request from others.
 pub(super) struct Ids<'a> {
     pub(super) local: SocketAddr,
     /// The sender's address with its tag, as in From.

@@ -19,7 +19,8 @@
 //! A challenged request comes again under the next CSeq (RFC 3261 §8.1.3.5, §22.2), and nothing else
 //! in it tells that it is the same message. What the nonce says of that is believed also when it was
 //! made by an earlier life, whose key nobody has any more: the phone has signed it with its password,
-//! and a forger of challenges could forge our answer too. It proves nothing else: who is to be let in has to answer a nonce of this life.
+//! and a forger of challenges could forge our answer too. It proves nothing else: to be let in, a
+//! phone has to answer a nonce of this life.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};

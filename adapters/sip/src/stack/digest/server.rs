@@ -183,7 +183,7 @@ impl Guard {
     }
 
     /// Judges credentials. `secret` is that of the user they name; for an unknown user the same
-    /// work is done with a secret nobody has.
+    /// work is done with a secret that is no user's.
     pub fn judge(
         &mut self,
         claim: &Credentials,
